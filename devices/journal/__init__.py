@@ -1,0 +1,53 @@
+"""The one door to the store: append a batch, number it, fold, read as of a horizon, purge.
+
+Everything that arrives is a batch in the journal; its number rises in commit order. Blocks and
+register snapshots are folded from the journal and can always be folded again. Readers see the
+store as of a number: blocks, plus what the fold has not reached, less what came later.
+"""
+
+from devices.journal.append import (
+    Entry,
+    batch_number,
+    entries_append,
+    prepare,
+    registers_append,
+    wake,
+    withdrawal_entry,
+)
+from devices.journal.fold import fold_all, fold_step
+from devices.journal.marks import HorizonGone, folded_to, horizon
+from devices.journal.purge import purge
+from devices.journal.read import (
+    ChannelKey,
+    ChannelSeries,
+    Grid,
+    Table,
+    grid_read,
+    series_read,
+    tables_read,
+)
+from devices.journal.registers import registers_read
+
+__all__ = [
+    "ChannelKey",
+    "ChannelSeries",
+    "Entry",
+    "Grid",
+    "HorizonGone",
+    "Table",
+    "batch_number",
+    "entries_append",
+    "fold_all",
+    "fold_step",
+    "folded_to",
+    "grid_read",
+    "horizon",
+    "prepare",
+    "purge",
+    "registers_append",
+    "registers_read",
+    "series_read",
+    "tables_read",
+    "wake",
+    "withdrawal_entry",
+]

@@ -1,0 +1,132 @@
+"""Appending a batch and giving it its number, last before commit."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.module_loading import import_string
+
+from devices import blocks
+from devices.journal import marks, sql
+from devices.journal.partitions import JOURNAL, month_of, partitions_ensure
+from devices.journal.registers import entry_columns
+from devices.models import Batch, RegisterEntry
+from devices.readings import NEVER, RegisterRead
+
+NUMBER_LOCK = 0x544D5300
+COLUMNS = "batch_id, seq, month, channel_id, day, first_slot, counts, status"
+# Field count, then length and value of each fixed column, then the length of counts.
+_RECORD = struct.Struct("!h iq ii ii iq ii ih i".replace(" ", ""))
+_LENGTH = struct.Struct("!i")
+
+
+class Entry(NamedTuple):
+    """A run of slots of one channel-day, packed (`blocks.pack_entry`, `blocks.pack_status`).
+
+    `day`: days since 1970 in the channel's own days. A slot of status NEVER withdraws.
+    """
+
+    channel_id: int
+    day: int
+    first_slot: int
+    counts: bytes
+    status: bytes
+
+
+def prepare(received: datetime) -> None:
+    """Make what a batch received now will need, before its transaction begins."""
+    partitions_ensure(JOURNAL, [received.date()])
+
+
+def entries_append(batch: Batch, entries: Sequence[Entry]) -> None:
+    """Append a batch's interval entries, in their order. Inside the batch's transaction."""
+    month = month_of(batch.received.date())
+    if sql.is_postgres():
+        days = blocks.day_number(month) - sql.PG_EPOCH_DAY
+        sql.copy_in("devices_journalentry", COLUMNS, _records(batch.pk, days, entries))
+        return
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO devices_journalentry ({COLUMNS}) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (batch.pk, seq, month.isoformat(), e[0], sql.day_text(e[1]), e[2], e[3], e[4])
+                for seq, e in enumerate(entries)
+            ],
+        )
+
+
+def _records(batch_id: int, month: int, entries: Sequence[Entry]) -> Iterator[bytes]:
+    pack, length, epoch = _RECORD.pack, _LENGTH.pack, sql.PG_EPOCH_DAY
+    for seq, (channel, day, slot, counts, status) in enumerate(entries):
+        yield pack(
+            *(8, 8, batch_id, 4, seq, 4, month, 8, channel),
+            *(4, day - epoch, 2, slot, len(counts)),
+        )
+        yield counts
+        yield length(len(status))
+        yield status
+
+
+def registers_append(batch: Batch, reads: Sequence[tuple[int, RegisterRead]]) -> None:
+    """Append a batch's register reads, each with its device's key."""
+    RegisterEntry.objects.bulk_create(
+        [RegisterEntry(batch=batch, **entry_columns(device, read)) for device, read in reads],
+        batch_size=2000,
+    )
+
+
+def batch_number(batch: Batch) -> int:
+    """Number a batch: the last act of its outermost transaction.
+
+    All constraints are checked first; under the lock there is one statement and then COMMIT, so
+    that numbers become visible in their order and nobody waits for us while we wait for another.
+    """
+    with connection.cursor() as cursor:
+        if sql.is_postgres():
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBER_LOCK])
+            cursor.execute(
+                "WITH mark AS (INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
+                "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "
+                "RETURNING number) "
+                "UPDATE devices_batch SET number = mark.number FROM mark WHERE id = %s "
+                "RETURNING devices_batch.number",
+                [marks.BATCH, batch.pk],
+            )
+            batch.number = cursor.fetchone()[0]
+        else:
+            cursor.execute(
+                "INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
+                "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "
+                "RETURNING number",
+                [marks.BATCH],
+            )
+            batch.number = cursor.fetchone()[0]
+            cursor.execute(
+                "UPDATE devices_batch SET number = %s WHERE id = %s", [batch.number, batch.pk]
+            )
+    transaction.on_commit(wake, robust=True)
+    return batch.number
+
+
+def wake() -> None:
+    """Hint that there is something to fold. Nothing depends on it: the worker sweeps anyway."""
+    if settings.BROKER_URL:
+        import_string("devices.tasks.fold").apply_async(retry=False)
+
+
+def withdrawal_entry(channel_id: int, day: int, first_slot: int, slots: int) -> Entry:
+    """An operator's entry that clears a run of slots; what comes after it counts anew."""
+    status = np.full(slots, NEVER, np.uint16)
+    return Entry(
+        channel_id,
+        day,
+        first_slot,
+        blocks.pack_entry(np.zeros(slots, np.int64)),
+        blocks.pack_status(status),
+    )

@@ -1,0 +1,342 @@
+"""Reading intervals as of a horizon: blocks, plus what waits in the journal, less what came later.
+
+The order of the queries is what makes it exact while others write: the watermark W first, then
+the blocks, then the entries in (W, N]; a block already folded past N is folded again from its
+base and its entries up to N. Entries are read before their base, so that a purge in between
+cannot hide any.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from devices import blocks, models
+from devices.journal import fold, marks, sql
+from devices.journal.fold import Key
+from devices.readings import DAY, NEVER, Ints, Masks
+
+BASES = "devices_baseblock"
+Grid = tuple[int, int, str]  # seconds, grid offset, zone of one-day channels
+_PLACE = np.dtype([("channel", ">i8"), ("day", ">i4"), ("folded_to", ">i8"), ("flagged", "i1")])
+
+
+class ChannelKey(NamedTuple):
+    """What reading needs to know of a channel."""
+
+    id: int
+    seconds: int
+    grid_offset: int
+    zone: str = ""
+
+    @classmethod
+    def of(cls, channel: models.Channel) -> "ChannelKey":
+        return cls(channel.pk, channel.seconds, channel.grid_offset, channel.zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Channels of one grid over a period, in the order asked.
+
+    Shapes: `index` (m,) the channels' places in the request; `ends` (n,) epoch seconds; `counts`
+    (m, n) int32 or int64; `status` (m, n), None when all 0; `numbers`, `revisions` (m, n) when
+    versions were asked for. Slots that never arrived: count 0, status NEVER.
+    """
+
+    index: npt.NDArray[np.int64]
+    ends: Ints
+    counts: npt.NDArray[np.integer]
+    status: Masks | None
+    numbers: Ints | None = None
+    revisions: Masks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSeries:
+    """One channel over a period, with versions. Shapes (n,)."""
+
+    channel: models.Channel
+    ends: Ints
+    counts: Ints
+    status: Masks
+    numbers: Ints
+    revisions: Masks
+
+
+def series_read(
+    channels: Sequence[models.Channel], start: int, end: int, *, horizon: int | None = None
+) -> list[ChannelSeries]:
+    """Each channel's intervals with start < end ≤ `end`, in the order given, with versions."""
+    keys = [ChannelKey.of(channel) for channel in channels]
+    found: dict[int, ChannelSeries] = {}
+    for table in tables_read(keys, start, end, horizon=horizon, versions=True):
+        assert table.status is not None
+        assert table.numbers is not None
+        assert table.revisions is not None
+        for row, place in enumerate(table.index.tolist()):
+            found[place] = ChannelSeries(
+                channels[place],
+                table.ends,
+                table.counts[row].astype(np.int64),
+                table.status[row],
+                table.numbers[row],
+                table.revisions[row],
+            )
+    return [found[place] for place in range(len(channels))]
+
+
+def tables_read(
+    channels: Sequence[ChannelKey],
+    start: int,
+    end: int,
+    *,
+    horizon: int | None = None,
+    versions: bool = False,
+) -> list[Table]:
+    """Channels' intervals with start < end ≤ `end` as of a horizon, a table a grid.
+
+    HorizonGone when purge has passed the horizon.
+    """
+    grids: dict[Grid, list[int]] = {}
+    for place, channel in enumerate(channels):
+        grids.setdefault(channel[1:], []).append(place)
+    return [
+        grid_read(
+            grid,
+            [channels[p].id for p in places],
+            start,
+            end,
+            horizon=horizon,
+            versions=versions,
+            index=np.array(places),
+        )
+        for grid, places in grids.items()
+    ]
+
+
+def grid_read(
+    grid: Grid,
+    ids: list[int],
+    start: int,
+    end: int,
+    *,
+    horizon: int | None = None,
+    versions: bool = False,
+    index: npt.NDArray[np.int64] | None = None,
+) -> Table:
+    """What `tables_read` reads, of channels known to be of one grid."""
+    if horizon is None:
+        horizon = marks.horizon()
+    done = marks.folded_to()
+    if horizon < marks.base_number():
+        raise marks.HorizonGone(f"readings as of batch {horizon} are no longer kept")
+    if index is None:
+        index = np.arange(len(ids))
+    return _Reading(grid, ids, start, end).table(index, horizon, done, versions)
+
+
+class _Reading:
+    """One grid's channels over the days of a period."""
+
+    def __init__(self, grid: Grid, ids: list[int], start: int, end: int) -> None:
+        seconds, offset, zone = grid
+        self.ids = ids
+        self.place = {channel: row for row, channel in enumerate(ids)}
+        self.slots = DAY // seconds
+        first, last = blocks.days_touching(start, end, offset, zone)
+        ends = np.concatenate(
+            [blocks.day_ends(day, seconds, offset, zone) for day in range(first, last + 1)]
+        )
+        low, high = np.searchsorted(ends, (start, end), side="right").tolist()
+        high = max(low, high)
+        self.ends = ends[low:high]
+        self.first = first + low // self.slots
+        self.days = (high - 1) // self.slots - low // self.slots + 1 if high > low else 0
+        skipped = low // self.slots * self.slots
+        self.cut = slice(low - skipped, high - skipped)
+
+    def table(self, index: Any, horizon: int, done: int, versions: bool) -> Table:
+        shape = (len(self.ids), self.days * self.slots)
+        if not self.days:
+            none = np.zeros(shape, np.int64)
+            mask = np.zeros(shape, np.uint16)
+            return Table(index, self.ends, none, mask, none, mask)
+        if not versions and done >= horizon and sql.is_postgres():
+            packed = self._packed(horizon)
+            if packed is not None:
+                counts, status = packed
+                status = None if status is None else status.reshape(shape)[:, self.cut]
+                return Table(index, self.ends, counts.reshape(shape)[:, self.cut], status)
+        found = self._blocks(versions)
+        days = self._assemble(found, versions)
+        self._refold(found, days, horizon)
+        if done < horizon:
+            self._overlay(found, days, done, horizon)
+        cut = np.s_[:, self.cut]
+        status = days.status
+        return Table(
+            index,
+            self.ends,
+            days.counts.reshape(shape)[cut],
+            None if status is None else status.reshape(shape)[cut],
+            days.numbers.reshape(shape)[cut] if versions else None,
+            days.revisions.reshape(shape)[cut] if versions else None,
+        )
+
+    def _where(self, table: str) -> tuple[str, list[Any]]:
+        condition, ids = sql.any_of(f"{table}.channel_id", self.ids)
+        first, last = sql.day_param(self.first), sql.day_param(self.first + self.days - 1)
+        return f"{condition} AND {table}.day BETWEEN %s AND %s", [ids, first, last]
+
+    def _row(self, channel: int, day: int) -> int:
+        return self.place[channel] * self.days + day - self.first
+
+    def _packed(self, horizon: int) -> tuple[Any, Masks | None] | None:
+        """All blocks in one row, put end to end by the database: the short way for most days.
+
+        None when a block is wide, or was folded past the horizon: then they are read by row.
+        """
+        condition, params = self._where("t")
+        [(places, counts, status, widest)] = sql.rows(
+            "SELECT string_agg(int8send(t.channel_id) || int4send(t.day - DATE '1970-01-01') "
+            "|| int8send(t.folded_to) || CASE WHEN t.status = ''::bytea THEN '\\x00'::bytea "
+            "ELSE '\\x01'::bytea END, ''::bytea), string_agg(t.counts, ''::bytea), "
+            "string_agg(t.status, ''::bytea), max(length(t.counts)) "
+            f"FROM devices_intervalblock t WHERE {condition}",
+            params,
+        )
+        total, slots = len(self.ids) * self.days, self.slots
+        found = np.frombuffer(places or b"", _PLACE)
+        if widest not in (None, 4 * slots) or (found["folded_to"] > horizon).any():
+            return None
+        order = np.argsort(self.ids)
+        where = order[np.searchsorted(np.array(self.ids)[order], found["channel"])]
+        rows = where * self.days + found["day"] - self.first
+        stack = np.zeros((total, slots), np.int32)
+        stack[rows] = np.frombuffer(counts or b"", "<i4").reshape(-1, slots)
+        if not status and len(rows) == total:
+            return stack, None
+        mask = np.full((total, slots), NEVER, np.uint16)
+        mask[rows] = 0
+        mask[rows[found["flagged"] == 1]] = np.frombuffer(status or b"", "<u2").reshape(-1, slots)
+        return stack, mask
+
+    def _blocks(self, versions: bool) -> dict[int, tuple[bytes, bytes, bytes, bytes, int]]:
+        """Blocks of the period by row."""
+        condition, params = self._where("t")
+        revisions = "t.revisions" if versions else "NULL"
+        found = sql.rows(
+            f"SELECT t.channel_id, {sql.day_column('t.day')}, t.counts, t.status, t.numbers, "
+            f"{revisions}, t.folded_to FROM devices_intervalblock t WHERE {condition}",
+            params,
+        )
+        row, back = self._row, sql.day_back
+        return {row(f[0], back(f[1])): f[2:] for f in found}
+
+    def _assemble(self, found: dict[int, Any], versions: bool) -> "_Stack":
+        total, slots = len(self.ids) * self.days, self.slots
+        width = 8 if any(len(block[0]) != 4 * slots for block in found.values()) else 4
+        nothing = bytes(width * slots)
+        cells = [nothing] * total
+        for row, block in found.items():
+            cells[row] = block[0]
+        if width == 8:
+            cells = [blocks.unpack_counts(c, slots).astype("<i8").tobytes() for c in cells]
+        counts = np.frombuffer(bytearray(b"".join(cells)), f"<i{width}").reshape(total, slots)
+        flagged = {row: block[1] for row, block in found.items() if block[1]}
+        status = None
+        if flagged or versions or len(found) < total:
+            status = np.zeros((total, slots), np.uint16)
+            for row, mask in flagged.items():
+                status[row] = np.frombuffer(mask, "<u2")
+            if len(found) < total:
+                absent = np.ones(total, bool)
+                absent[list(found)] = False
+                status[absent] = NEVER
+        stack = _Stack(counts, status, total, slots, versions)
+        if versions:
+            for row, block in found.items():
+                stack.numbers[row] = blocks.unpack_numbers(block[2], slots)
+                stack.revisions[row] = blocks.unpack_status(block[3], slots)
+        return stack
+
+    def _refold(self, found: dict[int, Any], stack: "_Stack", horizon: int) -> None:
+        """Fold again what stands from after the horizon."""
+        rows = [
+            row
+            for row, block in found.items()
+            if block[4] > horizon and blocks.newest_number(block[2]) > horizon
+        ]
+        if not rows:
+            return
+        keys = [self._key(row) for row in rows]
+        source, params = sql.pairs(keys)
+        entries = list(
+            fold.entries_of(
+                sql.rows(
+                    fold.ENTRY_SQL.format(day=sql.day_column("e.day"))
+                    + f"JOIN {source} ON e.channel_id = k.c AND e.day = k.d "
+                    + "WHERE b.number <= %s"
+                    + fold.ENTRY_ORDER,
+                    [*params, horizon],
+                )
+            )
+        )
+        days, after = fold.load(BASES, keys, self.slots)
+        if max(after) > horizon:
+            raise marks.HorizonGone(f"readings as of batch {horizon} are no longer kept")
+        fold.apply(days, keys, entries, after)
+        stack.put(rows, days)
+
+    def _overlay(self, found: dict[int, Any], stack: "_Stack", done: int, horizon: int) -> None:
+        """Fold in what the fold had not reached when W was read."""
+        condition, params = self._where("e")
+        query = fold.entry_sql(f"b.number > %s AND b.number <= %s AND {condition}")
+        entries = list(fold.entries_of(sql.rows(query, [done, horizon, *params])))
+        if not entries:
+            return
+        keys = list(dict.fromkeys(entry[:2] for entry in entries))
+        rows = [self._row(*key) for key in keys]
+        after = [found[row][4] if row in found else 0 for row in rows]
+        days = stack.take(rows)
+        fold.apply(days, keys, entries, after)
+        stack.put(rows, days)
+
+    def _key(self, row: int) -> Key:
+        return self.ids[row // self.days], self.first + row % self.days
+
+
+class _Stack:
+    """Rows of channel-days under assembly; status only where something is not plain."""
+
+    def __init__(self, counts: Any, status: Any, total: int, slots: int, versions: bool) -> None:
+        self.counts = counts
+        self.status = status
+        self.versions = versions
+        shape = (total, slots) if versions else (0, slots)
+        self.numbers = np.zeros(shape, np.int64)
+        self.revisions = np.zeros(shape, np.uint16)
+
+    def take(self, rows: list[int]) -> blocks.Days:
+        """Copies of rows, to be folded into."""
+        days = blocks.Days.empty(len(rows), self.counts.shape[1])
+        days.counts[:] = self.counts[rows]
+        days.status[:] = 0 if self.status is None else self.status[rows]
+        if self.versions:
+            days.numbers[:] = self.numbers[rows]
+            days.revisions[:] = self.revisions[rows]
+        return days
+
+    def put(self, rows: list[int], days: blocks.Days) -> None:
+        """Set rows."""
+        if self.counts.itemsize == 4 and np.abs(days.counts).max(initial=0) > 0x7FFFFFFF:
+            self.counts = self.counts.astype(np.int64)
+        self.counts[rows] = days.counts
+        if self.status is None:
+            self.status = np.zeros(self.counts.shape, np.uint16)
+        self.status[rows] = days.status
+        if self.versions:
+            self.numbers[rows] = days.numbers
+            self.revisions[rows] = days.revisions

@@ -1,0 +1,230 @@
+"""Register reads in the journal, and their versions folded by the same rule as intervals.
+
+A read is known by (device, read type, time). Its values are keyed (class, unit, flow, rate,
+occurrence); each batch that changes one makes a new version with all of them.
+"""
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from django.db import transaction
+
+from devices.journal import marks, sql
+from devices.models import RegisterEntry, RegisterSnapshot
+from devices.readings import RegisterRead, RegisterValue, Status
+
+
+class Head(msgspec.Struct, omit_defaults=True):
+    """What a read says besides its values."""
+
+    season: int | None = None
+    reset_count: int | None = None
+    reset_time: datetime | None = None
+    status_word: str = ""
+    source: str = ""
+    received: datetime | None = None
+    read_id: str = ""
+
+
+class Stored(msgspec.Struct, omit_defaults=True):
+    """One value as stored, with the number of the batch that won it."""
+
+    register_class: str
+    unit: str
+    flow: str
+    rate: str
+    occurrence: int = 1
+    value: Decimal | None = None
+    number: int | None = None
+    peak_time: datetime | None = None
+    multiplier: Decimal | None = None
+    multiplier_applied: bool | None = None
+    dials: int | None = None
+    decimals: int | None = None
+    status: int = 0
+    source: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        return (self.register_class, self.unit, self.flow, self.rate, self.occurrence)
+
+    @property
+    def said(self) -> tuple[Decimal | None, int, datetime | None]:
+        """What must differ to make a new version."""
+        return (self.value, self.status, self.peak_time)
+
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_heads = msgspec.json.Decoder(Head)
+_values = msgspec.json.Decoder(list[Stored])
+VALUE_FIELDS = Stored.__struct_fields__
+HEAD_FIELDS = Head.__struct_fields__
+Key = tuple[int, str, datetime]
+
+
+def entry_columns(device: int, read: RegisterRead) -> dict[str, Any]:
+    """The columns of a read's journal row."""
+    return {
+        "device_id": device,
+        "read_type": read.read_type,
+        "time": read.time.astimezone(UTC),
+        "head": _encode(Head(**{f: getattr(read, f) for f in HEAD_FIELDS})).decode(),
+        "values": _encode(
+            [Stored(**{f: getattr(v, f) for f in VALUE_FIELDS}) for v in read.values]
+        ).decode(),
+    }
+
+
+def rank(status: int) -> int:
+    """The rank of a value from its mask, as `blocks.ranks` has it for slots."""
+    if status & Status.MISSING:
+        return 0
+    if status & Status.EDITED:
+        return 3
+    return 1 if status & Status.ESTIMATED else 2
+
+
+def merge(standing: list[Stored], arrived: list[Stored]) -> list[Stored] | None:
+    """Standing values with what arrived folded in; None when that makes no new version."""
+    merged = {value.key: value for value in standing}
+    changed = False
+    for value in arrived:
+        old = merged.get(value.key)
+        if old is None or (rank(value.status) >= rank(old.status) and value.said != old.said):
+            merged[value.key] = value
+            changed = True
+    return list(merged.values()) if changed else None
+
+
+def fold(batch_ids: Sequence[int]) -> None:
+    """Fold the reads of these batches into snapshots, a thousand keys to a transaction."""
+    entries = (
+        RegisterEntry.objects.filter(batch_id__in=sql.id_set(batch_ids))
+        .order_by("device_id", "time", "read_type", "batch__number", "id")
+        .values_list("device_id", "read_type", "time", "head", "values", "batch__number")
+        .iterator()
+    )
+    keyed = itertools.groupby(entries, key=lambda entry: entry[:3])
+    while chunk := [list(group) for _, group in itertools.islice(keyed, 1000)]:
+        _fold_chunk([entry for group in chunk for entry in group])
+
+
+def _fold_chunk(entries: Sequence[tuple[Any, ...]]) -> None:
+    with transaction.atomic():
+        fresh = _versions(entries, _latest({entry[:3] for entry in entries}))
+        RegisterSnapshot.objects.bulk_create(
+            [
+                RegisterSnapshot(
+                    device_id=key[0],
+                    read_type=key[1],
+                    time=key[2],
+                    number=number,
+                    revision=revision,
+                    head=head,
+                    values=_encode(values).decode(),
+                )
+                for (key, number), (revision, head, values) in fresh.items()
+            ],
+            ignore_conflicts=True,
+            batch_size=2000,
+        )
+
+
+Version = tuple[int, int, str, list[Stored]]  # number, revision, head, values
+COLUMNS = ("device_id", "read_type", "time", "number", "revision", "head", "values")
+
+
+def _latest(keys: set[Key]) -> dict[Key, Version]:
+    """The newest snapshot of each key."""
+    found: dict[Key, Version] = {}
+    times = [key[2] for key in keys]
+    rows = (
+        RegisterSnapshot.objects.filter(
+            device_id__in=sql.id_set({key[0] for key in keys}),
+            time__range=(min(times), max(times)),
+        )
+        .order_by("number")
+        .values_list(*COLUMNS)
+    )
+    for *key, number, revision, head, values in rows.iterator():
+        if (k := tuple(key)) in keys:
+            found[k] = (number, revision, head, _values.decode(values))
+    return found
+
+
+def _versions(
+    entries: Sequence[tuple[Any, ...]], latest: dict[Key, Version]
+) -> dict[tuple[Key, int], tuple[int, str, list[Stored]]]:
+    """New versions by key and number; `latest` moves along."""
+    fresh: dict[tuple[Key, int], tuple[int, str, list[Stored]]] = {}
+    for device, read_type, time, head, values, number in entries:
+        key = (device, read_type, time)
+        standing = latest.get(key)
+        if standing and standing[0] > number:
+            continue  # folded before
+        merged = merge(standing[3] if standing else [], _values.decode(values))
+        if merged is None:
+            continue
+        if standing is None:
+            revision = 0
+        else:
+            revision = standing[1] + (standing[0] != number)
+        latest[key] = (number, revision, head, merged)
+        fresh[key, number] = (revision, head, merged)
+    return fresh
+
+
+def registers_read(
+    device_ids: Sequence[int],
+    start: datetime,
+    end: datetime,
+    *,
+    read_types: Sequence[str] = (),
+    closed: bool = False,
+    horizon: int | None = None,
+) -> dict[int, list[RegisterRead]]:
+    """Reads of devices with start ≤ time < end (`closed`: ≤ end), as of a horizon, by time.
+
+    The latest version numbered at most the horizon, with what is not folded yet merged in.
+    """
+    if horizon is None:
+        horizon = marks.horizon()
+    done = marks.folded_to()
+    bounds: dict[str, Any] = {"device_id__in": sql.id_set(device_ids), "time__gte": start}
+    bounds["time__lte" if closed else "time__lt"] = end
+    if read_types:
+        bounds["read_type__in"] = list(read_types)
+    snapshots = RegisterSnapshot.objects.filter(number__lte=horizon, **bounds).order_by("number")
+    raw = {tuple(row[:3]): row[3:] for row in snapshots.values_list(*COLUMNS).iterator()}
+    latest = {key: (*row[:3], _values.decode(row[3])) for key, row in raw.items()}
+    if done < horizon:
+        waiting = (
+            RegisterEntry.objects.filter(
+                batch__number__gt=done, batch__number__lte=horizon, **bounds
+            )
+            .order_by("batch__number", "id")
+            .values_list("device_id", "read_type", "time", "head", "values", "batch__number")
+        )
+        _versions(list(waiting), latest)
+    reads: dict[int, list[RegisterRead]] = {}
+    for (device, read_type, time), version in sorted(latest.items(), key=lambda i: i[0][2]):
+        reads.setdefault(device, []).append(_read(read_type, time, version))
+    return reads
+
+
+def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:
+    _, revision, head_text, values = version
+    head = _heads.decode(head_text)
+    return RegisterRead(
+        time=time,
+        read_type=read_type,
+        values=tuple(
+            RegisterValue(**{f: getattr(v, f) for f in VALUE_FIELDS}) for v in values
+        ),
+        revision=revision,
+        **{f: getattr(head, f) for f in HEAD_FIELDS},
+    )

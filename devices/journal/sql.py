@@ -1,0 +1,177 @@
+"""The few places where PostgreSQL and SQLite are spoken to differently, for speed."""
+
+import itertools
+import json
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models.expressions import RawSQL
+
+from devices.blocks import day_date
+
+COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_TRAILER = b"\xff\xff"
+_streams = itertools.count()
+PG_EPOCH_DAY = 10957  # 2000-01-01 in days since 1970
+
+
+def is_postgres() -> bool:
+    """Whether the default database is PostgreSQL."""
+    return connection.vendor == "postgresql"
+
+
+@contextmanager
+def cursor() -> Iterator[Any]:
+    """A cursor that hands over bytes untouched: binary rows on PostgreSQL."""
+    if is_postgres():
+        import psycopg
+
+        connection.ensure_connection()
+        with psycopg.Cursor(connection.connection) as raw:
+            raw.format = psycopg.pq.Format.BINARY
+            yield raw
+    else:
+        with connection.cursor() as wrapped:
+            yield wrapped
+
+
+def rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """All rows of a query, with blobs as bytes. Placeholders are %s."""
+    with cursor() as c:
+        c.execute(sql, params)
+        return c.fetchall()
+
+
+def stream(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query that may be large, fetched by the thousand (a held cursor on PostgreSQL)."""
+    if is_postgres():
+        import psycopg
+
+        connection.ensure_connection()
+        name, hold = f"tms_stream_{next(_streams)}", not connection.in_atomic_block
+        with psycopg.ServerCursor(connection.connection, name, withhold=hold) as named:
+            named.execute(sql, params, binary=True)
+            while chunk := named.fetchmany(size):
+                yield from chunk
+    else:
+        with connection.cursor() as c:
+            c.execute(sql, params)
+            while chunk := c.fetchmany(size):
+                yield from chunk
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """All queries of the block see one state of the database (PostgreSQL, outermost only).
+
+    On SQLite a reader that held one would keep the write-ahead log from being cleared; there the
+    order of the queries alone has to do.
+    """
+    if not is_postgres() or connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as c:
+            c.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def array_text(values: Iterable[Any]) -> str:
+    """An array literal of numbers or dates; far quicker to send than an adapted list."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def any_of(column: str, values: Sequence[int]) -> tuple[str, Any]:
+    """`column` is one of these integers: condition and its one parameter."""
+    if is_postgres():
+        return f"{column} = ANY(%s::bigint[])", array_text(values)
+    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
+
+
+def id_set(values: Iterable[int]) -> RawSQL:
+    """For `filter(x__in=…)`: any number of ids in one parameter."""
+    if is_postgres():
+        return RawSQL("SELECT unnest(%s::bigint[])", [array_text(values)])
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(values))])
+
+
+def pairs(values: Sequence[tuple[int, int]]) -> tuple[str, list[Any]]:
+    """A table expression `k(c, d)` of (channel id, day) pairs, days as the database keeps them."""
+    if is_postgres():
+        channels = array_text(c for c, _ in values)
+        days = array_text(day_text(d) for _, d in values)
+        return "unnest(%s::bigint[], %s::date[]) AS k(c, d)", [channels, days]
+    text = json.dumps([[c, day_text(d)] for c, d in values])
+    return (
+        "(SELECT json_extract(value, '$[0]') AS c, json_extract(value, '$[1]') AS d "
+        "FROM json_each(%s)) AS k",
+        [text],
+    )
+
+
+_texts: dict[int, str] = {}
+_numbers: dict[str, int] = {}
+
+
+def day_text(day: int) -> str:
+    """A day number as SQLite keeps it."""
+    text = _texts.get(day)
+    if text is None:
+        text = _texts[day] = day_date(day).isoformat()
+    return text
+
+
+def day_param(day: int) -> Any:
+    """A day number as a query parameter."""
+    return day_date(day) if is_postgres() else day_text(day)
+
+
+def day_column(column: str) -> str:
+    """SQL of a date column, to be turned back by `day_back`."""
+    return f"({column} - DATE '1970-01-01')" if is_postgres() else column
+
+
+def day_back(value: Any) -> int:
+    """A day number from what `day_column` gave."""
+    if isinstance(value, int):
+        return value
+    number = _numbers.get(value)
+    if number is None:
+        number = _numbers[value] = date.fromisoformat(str(value)).toordinal() - 719163
+    return number
+
+
+def epoch_column(column: str) -> str:
+    """SQL of an instant as whole seconds since 1970, null where it is null."""
+    if is_postgres():
+        return f"EXTRACT(EPOCH FROM {column})::bigint"
+    return f"CAST(strftime('%%s', {column}) AS INTEGER)"
+
+
+def instant_param(when: datetime) -> Any:
+    """An instant as a query parameter."""
+    return when if is_postgres() else connection.ops.adapt_datetimefield_value(when)
+
+
+def bytewise(column: str) -> str:
+    """A text column that sorts by its bytes."""
+    return f'{column} COLLATE "C"' if is_postgres() else column
+
+
+def copy_in(table: str, columns: str, records: Iterable[bytes]) -> None:
+    """COPY records, each packed by `field` layouts, into a table (PostgreSQL)."""
+    connection.ensure_connection()
+    with (
+        connection.connection.cursor() as raw,
+        raw.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.write(COPY_HEADER + b"".join(records) + COPY_TRAILER)
+
+
+def blob(data: bytes) -> bytes:
+    """A bytea field of a COPY record."""
+    return struct.pack("!i", len(data)) + data

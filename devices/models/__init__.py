@@ -1,0 +1,44 @@
+"""The inventory, the store and who may feed it."""
+
+from devices.models.access import ApiKey, Heartbeat
+from devices.models.inventory import (
+    Channel,
+    ChannelTemplate,
+    Device,
+    DeviceClass,
+    FunctionalGroup,
+    Installation,
+    Membership,
+    RegisterTemplate,
+)
+from devices.models.store import (
+    BaseBlock,
+    Batch,
+    IntervalBlock,
+    JournalEntry,
+    Quarantined,
+    RegisterEntry,
+    RegisterSnapshot,
+    Watermark,
+)
+
+__all__ = [
+    "ApiKey",
+    "BaseBlock",
+    "Batch",
+    "Channel",
+    "ChannelTemplate",
+    "Device",
+    "DeviceClass",
+    "FunctionalGroup",
+    "Heartbeat",
+    "Installation",
+    "IntervalBlock",
+    "JournalEntry",
+    "Membership",
+    "Quarantined",
+    "RegisterEntry",
+    "RegisterSnapshot",
+    "RegisterTemplate",
+    "Watermark",
+]
