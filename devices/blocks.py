@@ -45,14 +45,12 @@ def standard_offset(zone: str, year: int) -> int:
     """
     info = zoneinfo.ZoneInfo(zone)
     first = datetime(year, 1, 1, 12, tzinfo=UTC)
-    days = (first + timedelta(days=n) for n in range(0, 366))
+    days = (first + timedelta(days=n) for n in range(366))
     return min(int(_offset(info, day)) for day in days)
 
 
 def _offset(info: zoneinfo.ZoneInfo, when: datetime) -> float:
-    offset = when.astimezone(info).utcoffset()
-    assert offset is not None  # zoneinfo always has one
-    return offset.total_seconds()
+    return (when.astimezone(info).utcoffset() or timedelta(0)).total_seconds()
 
 
 @lru_cache(maxsize=65536)
@@ -104,9 +102,7 @@ def _day_ends(day: int, seconds: int, grid_offset: int, zone: str) -> Ints:
     if seconds == DAY and zone:
         ends = np.array([local_midnight(zone, day_date(day + 1))], np.int64)
     else:
-        ends = (
-            day * DAY - grid_offset + seconds * np.arange(1, DAY // seconds + 1, dtype=np.int64)
-        )
+        ends = day * DAY - grid_offset + seconds * np.arange(1, DAY // seconds + 1, dtype=np.int64)
     ends.setflags(write=False)
     return ends
 
@@ -220,7 +216,9 @@ class Days:
             np.zeros((m, slots), np.uint16),
         )
 
-    def load(self, row: int, counts: bytes, status: bytes, numbers: bytes, revisions: bytes) -> None:
+    def load(
+        self, row: int, counts: bytes, status: bytes, numbers: bytes, revisions: bytes
+    ) -> None:
         """Set one day from its packed block."""
         slots = self.counts.shape[1]
         self.counts[row] = unpack_counts(counts, slots)
@@ -230,10 +228,10 @@ class Days:
 
     def pack(self, rows: Sequence[int]) -> list[tuple[bytes, bytes, bytes, bytes]]:
         """The packed (counts, status, numbers, revisions) of some days."""
-        flat = (self.numbers == self.numbers[:, :1]).all(axis=1).tolist()
-        wide = (np.abs(self.counts) > 0x7FFFFFFF).any(axis=1).tolist()
-        flagged = self.status.any(axis=1).tolist()
-        revised = self.revisions.any(axis=1).tolist()
+        flat: list[bool] = np.all(self.numbers == self.numbers[:, :1], axis=1).tolist()
+        wide: list[bool] = np.any(np.abs(self.counts) > 0x7FFFFFFF, axis=1).tolist()
+        flagged: list[bool] = np.any(self.status, axis=1).tolist()
+        revised: list[bool] = np.any(self.revisions, axis=1).tolist()
         narrow = self.counts.astype("<i4")
         slots = self.counts.shape[1]
         one_run = np.empty(len(self.counts), RUN)

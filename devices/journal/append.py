@@ -51,8 +51,7 @@ def entries_append(batch: Batch, entries: Sequence[Entry]) -> None:
         return
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO devices_journalentry ({COLUMNS}) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            f"INSERT INTO devices_journalentry ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (batch.pk, seq, month.isoformat(), e[0], sql.day_text(e[1]), e[2], e[3], e[4])
                 for seq, e in enumerate(entries)

@@ -108,7 +108,7 @@ def _journal_drop_empty(before: date) -> int:
     """Drop the journal's partitions of past months that purge has emptied."""
     dropped = 0
     with connection.cursor() as cursor:
-        bound, names = _existing(cursor, JOURNAL)
+        names = _existing(cursor, JOURNAL)[1]
     for name in sorted(names):
         stamp = name.removeprefix(f"{JOURNAL}_")
         if not stamp.isdigit() or date(int(stamp[:4]), int(stamp[4:]), 1) >= before:

@@ -7,7 +7,7 @@ cannot hide any.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ from devices.readings import DAY, NEVER, Ints, Masks
 
 BASES = "devices_baseblock"
 Grid = tuple[int, int, str]  # seconds, grid offset, zone of one-day channels
+_NO_NUMBERS = np.zeros((0, 0), np.int64)
+_NO_REVISIONS = np.zeros((0, 0), np.uint16)
 _PLACE = np.dtype([("channel", ">i8"), ("day", ">i4"), ("folded_to", ">i8"), ("flagged", "i1")])
 
 
@@ -41,16 +43,16 @@ class Table:
     """Channels of one grid over a period, in the order asked.
 
     Shapes: `index` (m,) the channels' places in the request; `ends` (n,) epoch seconds; `counts`
-    (m, n) int32 or int64; `status` (m, n), None when all 0; `numbers`, `revisions` (m, n) when
-    versions were asked for. Slots that never arrived: count 0, status NEVER.
+    (m, n) int32 or int64; `status` (m, n), None when all 0; `numbers`, `revisions` (m, n), empty
+    unless versions were asked for. Slots that never arrived: count 0, status NEVER.
     """
 
     index: npt.NDArray[np.int64]
     ends: Ints
     counts: npt.NDArray[np.integer]
     status: Masks | None
-    numbers: Ints | None = None
-    revisions: Masks | None = None
+    numbers: Ints = field(default_factory=lambda: _NO_NUMBERS)
+    revisions: Masks = field(default_factory=lambda: _NO_REVISIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +74,13 @@ def series_read(
     keys = [ChannelKey.of(channel) for channel in channels]
     found: dict[int, ChannelSeries] = {}
     for table in tables_read(keys, start, end, horizon=horizon, versions=True):
-        assert table.status is not None
-        assert table.numbers is not None
-        assert table.revisions is not None
+        status = np.zeros(table.counts.shape, np.uint16) if table.status is None else table.status
         for row, place in enumerate(table.index.tolist()):
             found[place] = ChannelSeries(
                 channels[place],
                 table.ends,
                 table.counts[row].astype(np.int64),
-                table.status[row],
+                status[row],
                 table.numbers[row],
                 table.revisions[row],
             )
@@ -181,8 +181,8 @@ class _Reading:
             self.ends,
             days.counts.reshape(shape)[cut],
             None if status is None else status.reshape(shape)[cut],
-            days.numbers.reshape(shape)[cut] if versions else None,
-            days.revisions.reshape(shape)[cut] if versions else None,
+            days.numbers.reshape(shape)[cut] if versions else _NO_NUMBERS,
+            days.revisions.reshape(shape)[cut] if versions else _NO_REVISIONS,
         )
 
     def _where(self, table: str) -> tuple[str, list[Any]]:

@@ -169,10 +169,7 @@ def _versions(
         merged = merge(standing[3] if standing else [], _values.decode(values))
         if merged is None:
             continue
-        if standing is None:
-            revision = 0
-        else:
-            revision = standing[1] + (standing[0] != number)
+        revision = standing[1] + (standing[0] != number) if standing else 0
         latest[key] = (number, revision, head, merged)
         fresh[key, number] = (revision, head, merged)
     return fresh
@@ -222,9 +219,7 @@ def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:
     return RegisterRead(
         time=time,
         read_type=read_type,
-        values=tuple(
-            RegisterValue(**{f: getattr(v, f) for f in VALUE_FIELDS}) for v in values
-        ),
+        values=tuple(RegisterValue(**{f: getattr(v, f) for f in VALUE_FIELDS}) for v in values),
         revision=revision,
         **{f: getattr(head, f) for f in HEAD_FIELDS},
     )

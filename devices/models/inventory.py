@@ -319,9 +319,7 @@ class Channel(models.Model):
             ),
             models.CheckConstraint(condition=Q(resolution__gt=0), name="channel_resolution"),
             models.CheckConstraint(
-                condition=Q(valid_to=None)
-                | Q(valid_from=None)
-                | Q(valid_to__gt=F("valid_from")),
+                condition=Q(valid_to=None) | Q(valid_from=None) | Q(valid_to__gt=F("valid_from")),
                 name="channel_period",
             ),
         ]

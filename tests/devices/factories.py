@@ -51,9 +51,7 @@ def entry_of(channel: Channel, day: int, slot: int, values: Sequence[int | None]
     """A journal entry; None is a reported missing slot."""
     mask = np.array([int(Status.MISSING) if v is None else status for v in values], np.uint16)
     counts = np.array([v or 0 for v in values], np.int64)
-    return journal.Entry(
-        channel.pk, day, slot, blocks.pack_entry(counts), blocks.pack_status(mask)
-    )
+    return journal.Entry(channel.pk, day, slot, blocks.pack_entry(counts), blocks.pack_status(mask))
 
 
 def batch_post(

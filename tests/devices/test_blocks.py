@@ -32,7 +32,9 @@ def test_an_entry_takes_the_narrowest_width():
     assert len(blocks.pack_entry(np.array([2**31]))) == 1 + 8
 
 
-@given(st.lists(BIG, min_size=24, max_size=24), st.lists(st.integers(0, 9), min_size=24, max_size=24))
+@given(
+    st.lists(BIG, min_size=24, max_size=24), st.lists(st.integers(0, 9), min_size=24, max_size=24)
+)
 def test_a_block_comes_back_as_it_was_packed(counts, numbers):
     days = blocks.Days.empty(1, 24)
     days.counts[0], days.numbers[0] = counts, numbers

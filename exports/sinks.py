@@ -1,0 +1,127 @@
+"""Where an export's bytes go: a file that appears whole under its name, or not at all."""
+
+import contextlib
+import hashlib
+import os
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+CHUNK = 1 << 20
+QUEUED = 8
+
+
+class Sink(Protocol):
+    """What a format writes to."""
+
+    bytes: int
+
+    def write(self, data: bytes) -> int: ...
+
+
+class HashingWriter:
+    """Counts, hashes and writes on a thread of its own, so that making text need not wait.
+
+    After `close`, `bytes` and `sha256` tell what was written. An error of the thread is raised
+    by the next `write` or by `close`.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.bytes = 0
+        self._raw = raw
+        self._hash = hashlib.sha256()
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="export-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    def write(self, data: bytes) -> int:
+        if self._error is not None:
+            raise self._error
+        self._pending.append(data)
+        self._size += len(data)
+        if self._size >= CHUNK:
+            self._hand_over()
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing to do: `close` writes everything."""
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        if not self._thread.is_alive() and self._error is None:
+            return
+        self._hand_over()
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _hand_over(self) -> None:
+        data = b"".join(self._pending)
+        self._pending, self._size = [], 0
+        self.bytes += len(data)
+        self._queue.put(data)
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            if self._error is not None:
+                continue  # drain, so that nobody waits for a full queue
+            try:
+                self._hash.update(data)
+                self._raw.write(data)
+            except BaseException as error:
+                self._error = error
+
+
+@contextlib.contextmanager
+def draft(folder: Path, name: str) -> Iterator[tuple[Path, HashingWriter]]:
+    """A draft file `.name.<pid>.tmp` in its target folder: on disk when the block ends, removed
+    on error. `publish` gives it its name."""
+    path = folder / f".{name}.{os.getpid()}.tmp"
+    with path.open("wb") as raw:
+        writer = HashingWriter(raw)
+        try:
+            yield path, writer
+            writer.close()
+            raw.flush()
+            os.fsync(raw.fileno())
+        except BaseException:
+            with contextlib.suppress(BaseException):
+                writer.close()
+            path.unlink(missing_ok=True)
+            raise
+
+
+def publish(draft_path: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Give a draft its name, in one step. FileExistsError unless `overwrite`."""
+    if overwrite:
+        draft_path.replace(target)
+    else:
+        os.link(draft_path, target)
+        draft_path.unlink()
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def free_name(folder: Path, name: str) -> str:
+    """A name not in use: `_2`, `_3`, … before the extension."""
+    stem, dot, extension = name.rpartition(".")
+    if not dot:
+        stem, extension = name, ""
+    candidate, n = name, 1
+    while (folder / candidate).exists():
+        n += 1
+        candidate = f"{stem}_{n}{dot}{extension}"
+    return candidate

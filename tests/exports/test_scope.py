@@ -1,0 +1,250 @@
+"""What a run reads: who, where, which channels, for which part of the period."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from django.utils import timezone
+
+from devices import journal
+from devices.models import FunctionalGroup, Installation, Membership
+from devices.readings import DAY, NEVER, RegisterRead, RegisterValue
+from devices.services.channels import channel_change
+from exports import selectors
+from exports.selectors import Scope, Selection, frames_for_scope
+from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
+
+pytestmark = pytest.mark.django_db
+
+D = day_of(2026, 3, 14)
+START = datetime(2026, 3, 14, tzinfo=UTC)
+NOON = START + timedelta(hours=12)
+END = START + timedelta(days=1)
+
+
+def scope(order="device_id", intervals=True, **given):
+    options = {k: given.pop(k) for k in ("registers", "reads_at_end") if k in given}
+    start, end = given.pop("start", START), given.pop("end", END)
+    return Scope(
+        Selection(**given), start, end, journal.horizon(), order, intervals=intervals, **options
+    )
+
+
+def series_of(scope):
+    """(device, service point, channel, values that arrived) of every series, in order."""
+    found = []
+    for frame in frames_for_scope(scope):
+        for meter in frame.meters():
+            for series in meter.series:
+                arrived = series.counts[series.status != NEVER].tolist()
+                found.append(
+                    (
+                        meter.device.device_id,
+                        meter.device.service_point_id,
+                        series.channel.number,
+                        arrived,
+                    )
+                )
+    return found
+
+
+def home(device, service_point, start, end=None, multiplier="1"):
+    return Installation.objects.create(
+        device=device,
+        valid_from=start,
+        valid_to=end,
+        service_point_id=service_point,
+        multiplier=Decimal(multiplier),
+    )
+
+
+LONG_AGO = START - timedelta(days=400)
+
+
+def test_devices_come_in_the_order_of_the_key_as_bytes():
+    for device_id, meter in (("b", "10"), ("A", "9"), ("a", "z"), ("_", "-")):
+        device = device_make(device_id, meter_number=meter)
+        home(device, "", LONG_AGO)
+        channel_make(device)
+    ids = [row[0] for row in series_of(scope())]
+    meters = [
+        meter.device.meter_number
+        for frame in frames_for_scope(scope("meter_number"))
+        for meter in frame.meters()
+    ]
+    assert ids == ["A", "_", "a", "b"]
+    assert meters == ["-", "10", "9", "z"]
+
+
+def test_a_file_is_sorted_by_known_keys_only():
+    with pytest.raises(ValueError, match="notes"):
+        list(frames_for_scope(scope("notes")))
+
+
+def test_a_move_in_the_period_makes_two_stays_with_their_own_multiplier():
+    device = device_make("M")
+    home(device, "SP1", LONG_AGO, NOON, "40")
+    home(device, "SP2", NOON, None, "80")
+    channel = channel_make(device)
+    batch_post([entry_of(channel, D, 0, list(range(96)))])
+    assert series_of(scope()) == [
+        ("M", "SP1", 1, list(range(48))),
+        ("M", "SP2", 1, list(range(48, 96))),
+    ]
+    [frame] = frames_for_scope(scope())
+    assert sorted(sheet.channels[0].multiplier for sheet in frame.sheets) == [40, 80]
+
+
+def test_a_channel_states_its_own_multiplier():
+    device = device_make()
+    home(device, "SP", LONG_AGO, None, "40")
+    channel_make(device, multiplier=Decimal("7.5"), multiplier_applied=False)
+    channel_make(device, number=2)
+    [frame] = frames_for_scope(scope())
+    [sheet] = frame.sheets
+    assert [(c.multiplier, c.multiplier_applied) for c in sheet.channels] == [
+        (Decimal("7.5"), False),
+        (40, True),
+    ]
+
+
+def test_a_device_without_installation_has_empty_identifiers():
+    channel_make(device_make("X"))
+    assert series_of(scope()) == [("X", "", 1, [])]
+
+
+def test_before_and_between_installations_identifiers_are_empty():
+    device = device_make("X")
+    home(device, "SP", START + timedelta(hours=6), NOON)
+    channel_make(device)
+    assert [row[1] for row in series_of(scope())] == ["", "SP", ""]
+
+
+def test_membership_is_judged_at_each_values_time():
+    group = FunctionalGroup.objects.create(code="G")
+    other = FunctionalGroup.objects.create(code="H")
+    device, away = device_make("IN"), device_make("OUT")
+    home(device, "", LONG_AGO)
+    hours = (2, 4), (3, 5), (20, None)
+    for (low, high), where in zip(hours, (group, other, group), strict=True):
+        Membership.objects.create(
+            device=device,
+            group=where,
+            valid_from=START + timedelta(hours=low),
+            valid_to=high and START + timedelta(hours=high),
+        )
+    Membership.objects.create(device=away, group=group, valid_from=LONG_AGO, valid_to=START)
+    channel = channel_make(device, seconds=3600)
+    channel_make(away)
+    batch_post([entry_of(channel, D, 0, list(range(24)))])
+    assert [row[3] for row in series_of(scope(groups=("G",)))] == [[2, 3], [20, 21, 22, 23]]
+    both = [row[3] for row in series_of(scope(groups=("G", "H")))]
+    assert both == [[2, 3, 4], [20, 21, 22, 23]]
+    assert series_of(scope(groups=("NONE",))) == []
+
+
+def test_a_member_of_the_whole_period_is_whole():
+    group = FunctionalGroup.objects.create(code="G")
+    device = device_make("IN")
+    home(device, "SP", LONG_AGO)
+    Membership.objects.create(device=device, group=group, valid_from=LONG_AGO)
+    channel = channel_make(device, seconds=3600)
+    batch_post([entry_of(channel, D, 0, [1])])
+    assert series_of(scope(groups=("G",), devices=("IN",))) == [("IN", "SP", 1, [1])]
+
+
+def test_eras_of_a_channel_divide_the_period():
+    device = device_make("E")
+    home(device, "SP", LONG_AGO)
+    old = channel_make(device, seconds=3600)
+    batch_post([entry_of(old, D, 0, [1])])
+    new = channel_change(old, at=NOON, resolution=Decimal("0.01"))
+    batch_post([entry_of(new, D, 12, [2])])
+    [frame] = frames_for_scope(scope())
+    pieces = sorted(
+        (int(sheet.ends[0]), len(sheet.ends), sheet.channels[0].resolution)
+        for sheet in frame.sheets
+    )
+    assert pieces == [
+        (D * DAY + 3600, 12, Decimal("0.001")),
+        (D * DAY + 13 * 3600, 12, Decimal("0.01")),
+    ]
+    assert [row[3] for row in series_of(scope())] == [[1], [2]]
+
+
+def test_channels_and_units_are_chosen():
+    device = device_make()
+    home(device, "SP", LONG_AGO)
+    for number, unit in ((1, "KWH"), (2, "KVARH"), (3, "KWH")):
+        channel_make(device, number=number, unit=unit)
+    assert [row[2] for row in series_of(scope(units=("KWH",)))] == [1, 3]
+    assert [row[2] for row in series_of(scope(channels=(2, 3)))] == [2, 3]
+
+
+def test_parts_hold_whole_devices_and_join_to_the_whole(monkeypatch):
+    for n in range(5):
+        device = device_make(f"P{n}")
+        home(device, "SP", LONG_AGO)
+        for number in (1, 2):
+            channel_make(device, number=number)
+    whole = series_of(scope())
+    monkeypatch.setattr(selectors, "PART_DEVICES", 3)
+    frames = list(frames_for_scope(scope()))
+    assert [len(frame.devices) for frame in frames] == [2, 2, 1]
+    assert series_of(scope()) == whole
+
+
+def test_a_run_reads_as_of_its_horizon():
+    device = device_make("H")
+    home(device, "SP", LONG_AGO)
+    channel = channel_make(device, seconds=3600)
+    batch_post([entry_of(channel, D, 0, [1])])
+    asked = scope()
+    batch_post([entry_of(channel, D, 0, [2])])
+    journal.fold_all()
+    assert [row[3] for row in series_of(asked)] == [[1]]
+    assert [row[3] for row in series_of(scope())] == [[2]]
+
+
+def test_wide_and_flagged_and_absent_blocks_are_read_alike():
+    device = device_make("W")
+    home(device, "SP", LONG_AGO)
+    channels = [channel_make(device, number=n, seconds=3600) for n in (1, 2, 3)]
+    batch_post([entry_of(channels[0], D, 0, [2**40]), entry_of(channels[1], D, 0, [5, None], 2)])
+    journal.fold_all()
+    [frame] = frames_for_scope(scope())
+    [sheet] = frame.sheets
+    assert sheet.counts[:, :2].tolist() == [[2**40, 0], [5, 0], [0, 0]]
+    assert sheet.status[:, :3].tolist() == [[0, NEVER, NEVER], [2, 1, NEVER], [NEVER] * 3]
+    narrow = next(iter(frames_for_scope(scope(channels=(2, 3))))).sheets[0]
+    assert np.array_equal(narrow.status, sheet.status[1:])
+
+
+def read_at(when, value):
+    return RegisterRead(
+        when, "CUR", (RegisterValue("SUM", "KWH", "DEL", "T", Decimal(value)),), source="SC"
+    )
+
+
+def test_a_read_at_the_border_of_two_stays_closes_one_and_opens_the_other():
+    device, plain = device_make("M"), device_make("N")
+    home(device, "SP1", LONG_AGO, NOON)
+    home(device, "SP2", NOON)
+    home(plain, "SP3", LONG_AGO)
+    batch_post(
+        [],
+        [(device.pk, read_at(when, n)) for n, when in enumerate((START, NOON, END))]
+        + [(plain.pk, read_at(END, 9))],
+        received=timezone.now(),
+    )
+
+    def reads(**options):
+        [frame] = frames_for_scope(scope(intervals=False, registers=True, **options))
+        return [
+            (meter.device.service_point_id, [int(r.values[0].value) for r in meter.reads])
+            for meter in frame.meters()
+        ]
+
+    assert reads() == [("SP1", [0]), ("SP2", [1]), ("SP3", [])]
+    assert reads(reads_at_end=True) == [("SP1", [0, 1]), ("SP2", [1, 2]), ("SP3", [9])]
