@@ -18,8 +18,8 @@ from devices.journal import sql
 from devices.models import Channel
 from exports.stays import Stay, Who, during, epoch_or, stays_of
 
-PART_CELLS = 1_000_000  # slots a part holds at most, about
-PART_DEVICES = 10_000
+PART_CELLS = 250_000  # slots a part holds at most, about
+PART_DEVICES = 2_500
 ORDERS = ("device_id", "meter_number", "serial_number")
 
 

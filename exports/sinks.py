@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 CHUNK = 1 << 20
-QUEUED = 8
+QUEUED = 1  # chunks that may wait, each as large as the largest write
 
 
 class Sink(Protocol):

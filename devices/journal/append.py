@@ -11,13 +11,12 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from devices import blocks
-from devices.journal import marks, sql
+from devices.journal import locks, marks, sql
 from devices.journal.partitions import JOURNAL, month_of, partitions_ensure
 from devices.journal.registers import entry_columns
 from devices.models import Batch, RegisterEntry
 from devices.readings import NEVER, RegisterRead
 
-NUMBER_LOCK = 0x544D5300
 COLUMNS = "batch_id, seq, month, channel_id, day, first_slot, counts, status"
 # Field count, then length and value of each fixed column, then the length of counts.
 _RECORD = struct.Struct("!h iq ii ii iq ii ih i".replace(" ", ""))
@@ -88,7 +87,7 @@ def batch_number(batch: Batch) -> int:
     with connection.cursor() as cursor:
         if sql.is_postgres():
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBER_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.NUMBER])
             cursor.execute(
                 "WITH mark AS (INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
                 "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "

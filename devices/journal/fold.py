@@ -12,13 +12,12 @@ import numpy as np
 from django.db import connection, transaction
 
 from devices import blocks
-from devices.journal import marks, registers, sql
+from devices.journal import locks, marks, registers, sql
 from devices.journal.partitions import BLOCKS, months_between, partitions_ensure
 from devices.readings import DAY
 
 STEP_INTERVALS = 2_000_000  # a step's work; one batch is never cut in two
 CHUNK_ENTRIES = 20_000  # a transaction's work
-FOLD_LOCK = 0x544D5302
 
 Key = tuple[int, int]  # channel id, day number
 
@@ -66,16 +65,17 @@ def fold_step(limit: int = STEP_INTERVALS) -> bool:
     target, batch_ids = stretch(done, newest, limit)
     if sql.is_postgres():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s)", [FOLD_LOCK])
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [locks.FOLD])
             if not cursor.fetchone()[0]:
-                return True  # another process is folding
+                return False  # another process is folding, and looks again when it is done
             try:
                 fold_batches(batch_ids, target)
             finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [FOLD_LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [locks.FOLD])
     else:
         fold_batches(batch_ids, target)
-    return target < newest
+    # Asked anew: who found the lock taken has left its batches to us.
+    return target < marks.horizon()
 
 
 def fold_all() -> int:
@@ -93,7 +93,7 @@ def stretch(done: int, newest: int, limit: int) -> tuple[int, list[int]]:
         [done, newest],
     )
     ids: list[int] = []
-    total, target = 0, done
+    total, target = 0, done if found else newest
     for batch_id, number, intervals in found:
         if ids and total + intervals > limit:
             break

@@ -10,7 +10,8 @@ from datetime import date, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-LOCK = 0x544D5301  # advisory lock keys of TMS: 'TMS' and a number
+from devices.journal import locks
+
 KEPT_MONTHS = 36
 BLOCKS, JOURNAL = "devices_intervalblock", "devices_journalentry"
 _known: set[tuple[str, date]] = set()
@@ -46,7 +47,7 @@ def partitions_ensure(table: str, months: Iterable[date]) -> None:
     if not wanted:
         return
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.PARTITIONS])
         bound, names = _existing(cursor, table)
         for month in sorted(wanted):
             if month >= bound and _name(table, month) not in names:
@@ -114,7 +115,7 @@ def _journal_drop_empty(before: date) -> int:
         if not stamp.isdigit() or date(int(stamp[:4]), int(stamp[4:]), 1) >= before:
             continue
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.PARTITIONS])
             cursor.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
             cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {name})")
             if not cursor.fetchone()[0]:
@@ -127,7 +128,7 @@ def _blocks_merge(bound: date) -> int:
     """Move block months older than the kept ones into the partition of all old months."""
     merged = 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.PARTITIONS])
         old_bound, names = _existing(cursor, BLOCKS)
         if old_bound >= bound:
             return 0

@@ -190,6 +190,19 @@ class _Reading:
         first, last = sql.day_param(self.first), sql.day_param(self.first + self.days - 1)
         return f"{condition} AND {table}.day BETWEEN %s AND %s", [ids, first, last]
 
+    def _range(self) -> tuple[str, list[Any]] | None:
+        """The same for channels that lie close together: a range is read in one sweep."""
+        low, high = min(self.ids), max(self.ids)
+        if high - low > 2 * len(self.ids):
+            return None
+        first, last = sql.day_param(self.first), sql.day_param(self.first + self.days - 1)
+        return "t.channel_id BETWEEN %s AND %s AND t.day BETWEEN %s AND %s", [
+            low,
+            high,
+            first,
+            last,
+        ]
+
     def _row(self, channel: int, day: int) -> int:
         return self.place[channel] * self.days + day - self.first
 
@@ -198,7 +211,7 @@ class _Reading:
 
         None when a block is wide, or was folded past the horizon: then they are read by row.
         """
-        condition, params = self._where("t")
+        condition, params = self._range() or self._where("t")
         [(places, counts, status, widest)] = sql.rows(
             "SELECT string_agg(int8send(t.channel_id) || int4send(t.day - DATE '1970-01-01') "
             "|| int8send(t.folded_to) || CASE WHEN t.status = ''::bytea THEN '\\x00'::bytea "
@@ -212,15 +225,19 @@ class _Reading:
         if widest not in (None, 4 * slots) or (found["folded_to"] > horizon).any():
             return None
         order = np.argsort(self.ids)
-        where = order[np.searchsorted(np.array(self.ids)[order], found["channel"])]
-        rows = where * self.days + found["day"] - self.first
+        sorted_ids = np.array(self.ids)[order]
+        near = np.searchsorted(sorted_ids, found["channel"]).clip(max=len(sorted_ids) - 1)
+        asked = sorted_ids[near] == found["channel"]  # a range may hold others, too
+        rows = order[near] * self.days + found["day"] - self.first
         stack = np.zeros((total, slots), np.int32)
-        stack[rows] = np.frombuffer(counts or b"", "<i4").reshape(-1, slots)
-        if not status and len(rows) == total:
+        stack[rows[asked]] = np.frombuffer(counts or b"", "<i4").reshape(-1, slots)[asked]
+        if not status and np.count_nonzero(asked) == total:
             return stack, None
         mask = np.full((total, slots), NEVER, np.uint16)
-        mask[rows] = 0
-        mask[rows[found["flagged"] == 1]] = np.frombuffer(status or b"", "<u2").reshape(-1, slots)
+        mask[rows[asked]] = 0
+        flagged = found["flagged"] == 1
+        masks = np.frombuffer(status or b"", "<u2").reshape(-1, slots)
+        mask[rows[flagged & asked]] = masks[asked[flagged]]
         return stack, mask
 
     def _blocks(self, versions: bool) -> dict[int, tuple[bytes, bytes, bytes, bytes, int]]:

@@ -4,9 +4,10 @@ from datetime import date, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 
 from devices import blocks, journal
+from devices.journal import locks
 from devices.models import Channel, Device, IntervalBlock, JournalEntry
 from devices.readings import DAY, NEVER, UNITS
 
@@ -55,6 +56,9 @@ def channel_change(channel: Channel, *, at: datetime, **changes: Any) -> Channel
     unknown = set(changes) - CHANGEABLE
     if unknown:
         raise ValidationError(f"A channel has no {', '.join(sorted(unknown))} to change.")
+    if connection.vendor == "postgresql":  # wait for batches that count on the channel
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.ERAS])
     old = Channel.objects.select_for_update().get(pk=channel.pk)
     if old.valid_to is not None:
         raise ValidationError(f"Channel {old} was closed at {old.valid_to:%F %H:%M}.")

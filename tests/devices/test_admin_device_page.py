@@ -230,3 +230,26 @@ def test_a_group_may_be_joined_beside_the_bill_cycle(operator):
     }
     assert edit(operator, device, **changed).status_code == 302
     assert device.memberships.get(group__code="NORTH").kind == "GENERAL"
+
+
+def test_a_new_device_gets_the_channels_of_its_class(operator):
+    device_class = fleet.make_class("I210")
+    form = {
+        "device_id": "NEW1",
+        "meter_number": "M-NEW1",
+        "serial_number": "",
+        "device_class": str(device_class.pk),
+        "time_zone": fleet.ZONE,
+    }
+    answer = operator.post("/devices/device/add/", form)
+    device = Device.objects.get(device_id="NEW1")
+    assert answer.headers["Location"] == f"/devices/device/{device.pk}/change/"
+    assert (device.state, device.history.get().history_user.username) == ("provisioned", "op")
+    assert [channel.seconds for channel in device.channels.all()] == [3600]
+
+
+def test_a_device_that_cannot_be_says_why(operator):
+    form = {"device_id": "é", "meter_number": "M1", "device_class": "", "time_zone": "Mars/Base"}
+    page = operator.post("/devices/device/add/", form).content.decode()
+    for said in ("is not printable ASCII", "This field is required", "is not an IANA time zone"):
+        assert said in page

@@ -131,7 +131,7 @@ def test_a_batch_is_found_by_its_number(operator):
     assert "Nothing found" in text_of(operator.get("/devices/batch/", {"q": "x" * 40}))
 
 
-@pytest.mark.parametrize("query", ["", "?source=scheduled", "?after=40", "?q=7"])
+@pytest.mark.parametrize("query", ["", "?after=40", "?before=3", "?q=7"])
 def test_the_list_of_batches_is_flat(operator, query):
     operator.get("/devices/batch/")
     for _ in range(5):
@@ -169,7 +169,7 @@ def service(monkeypatch) -> list:
 
     def release(ids, user):
         asked.append(("release", list(ids), user.username))
-        rows = list(Quarantined.objects.filter(pk__in=ids))
+        rows = list(Quarantined.objects.filter(pk__in=ids).order_by("pk"))
         return types.SimpleNamespace(released=rows[:1], held=rows[1:])
 
     def discard(ids, user):
@@ -253,7 +253,7 @@ def test_a_key_is_shown_once(administrator):
     secret = re.search(r'<code id="secret">([^<]+)</code>', page)[1]
     key = keys.api_key_find(secret)
     assert (key.name, key.scopes) == ("gateway 7", ["ingest", "read"])
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert "no-store" in answer.headers["Cache-Control"]
     for address in ("/devices/apikey/", f"/devices/apikey/{key.pk}/change/"):
         assert secret not in text_of(administrator.get(address))
     assert secret not in str(dict(administrator.session))
