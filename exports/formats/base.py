@@ -1,0 +1,155 @@
+"""What every file format is: identity and options on top, then `write` and `read`.
+
+A format takes frames of meter data (devices/readings.py) and writes bytes, or reads bytes and
+yields meter data. It knows no database and no clock: whatever a run froze (created stamp, batch
+id, period, options) comes in a `WriteContext`, whatever it counted goes out in a `Tally`, what a
+reader has to say in a `ReadReport`. Rules: formats/README of the specification, sections 2.1–2.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, ClassVar, Literal
+
+from devices.readings import Channel, DeviceInfo, Frame, MeterData
+from exports.formats.context import Tally, WriteContext
+from exports.formats.issues import FormatError, ReadReport, ReadStopped, refusal
+from exports.formats.layout import Line, Record
+from exports.formats.options import Option, OptionError, Options, options_clean
+
+__all__ = [
+    "Format",
+    "FormatError",
+    "Inventory",
+    "Option",
+    "OptionError",
+    "Options",
+    "ReadReport",
+    "Table",
+    "Tally",
+    "WriteContext",
+    "refusal",
+]
+
+Table = list[tuple[str, ...]]
+# The channels of the device with this id (of the kind that the reader's options name, see
+# `Format.order`), eras oldest first; None when the device is unknown. Readers ask it only where
+# their specification says "when the device is known".
+Inventory = Callable[[str], Sequence[Channel] | None]
+
+
+class Format:
+    """One file format. Subclasses fill the identity, then `write_frame` and `read_meters`."""
+
+    code: ClassVar[str]
+    label: ClassVar[str]
+    extension: ClassVar[str]
+    intervals: ClassVar[bool] = False
+    registers: ClassVar[bool] = False
+    events: ClassVar[bool] = False
+    readable: ClassVar[bool] = True
+    writable: ClassVar[bool] = True
+    # A file can hold many meters; else the run writes a file a meter.
+    multi_meter: ClassVar[bool] = True
+    # A read channel's resolution is stated by the file; else it only tells how many decimals the
+    # values were written with, and is nothing to make a channel from.
+    states_resolution: ClassVar[bool] = False
+    # What a read device says of itself beyond its identifier comes from the file.
+    states_device: ClassVar[bool] = False
+    # What an empty selection gives: a file with zero counts, or none (README 2.14).
+    empty: ClassVar[Literal["write", "none"]] = "write"
+    # Register reads are selected up to and including the period's end (CMEP), not before it.
+    reads_at_end: ClassVar[bool] = False
+    default_name: ClassVar[str] = "{format}_{export}_{group}_{batch}.{ext}"
+    options: ClassVar[tuple[Option, ...]] = ()
+    layouts: ClassVar[tuple[Record | Line, ...]] = ()
+
+    def options_clean(
+        self, given: Mapping[str, object], use: Literal["write", "read"] | None = None
+    ) -> Options:
+        """Every option of this use (None: all) with its checked value or its default.
+
+        Values may be texts (command line, forms) or already of their kind. OptionError names an
+        unknown option or a bad value and tells what is allowed.
+        """
+        return options_clean(self.code, self.options, given, use)
+
+    def order(self, options: Mapping[str, Any]) -> str:
+        """The DeviceInfo attribute that the file's meters are sorted by, as bytes, ascending."""
+        return "meter_number"
+
+    def wants_intervals(self, options: Mapping[str, Any]) -> bool:
+        """Whether a file with these options takes interval data."""
+        return self.intervals
+
+    def wants_registers(self, options: Mapping[str, Any]) -> bool:
+        """Whether a file with these options takes register reads."""
+        return self.registers
+
+    def device(self, identifier: str, options: Mapping[str, Any]) -> DeviceInfo:
+        """A read meter: its one identifier in the place that `order` names, the rest empty."""
+        place: dict[str, Any] = {self.order(options): identifier}
+        return DeviceInfo("")._replace(**place)
+
+    def tables(self) -> dict[str, Table]:
+        """What the documentation shows of the declarations, by name; the first row is a heading."""
+        found = {f"layout {layout.name}": layout.table() for layout in self.layouts}
+        if self.options:
+            rows = [(f"`{o.name}`", o.default_text, o.allowed, o.use, o.help) for o in self.options]
+            found["options"] = [("Option", "Default", "Values", "Used to", "Meaning"), *rows]
+        return found
+
+    # --- writing --------------------------------------------------------------------------------
+    def write(self, frames: Iterable[Frame], ctx: WriteContext, out: BinaryIO) -> Tally:
+        """A whole file in one go. Frames come in the file's order (see `order`).
+
+        Raises FormatError for what the format refuses, unless the context says to leave the
+        meter out; then `Tally.left_out` names it.
+        """
+        tally = Tally()
+        self.begin(ctx, out)
+        for frame in frames:
+            self.write_frame(frame, ctx, out, tally)
+        self.finish(ctx, out, tally)
+        return tally
+
+    def begin(self, ctx: WriteContext, out: BinaryIO) -> None:
+        """What comes before the first frame. Parts of a run: begin once, then the frames of each
+        part in order, each part with a tally of its own, then `finish` with all of them merged."""
+
+    def write_frame(self, frame: Frame, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
+        """One frame's bytes; they depend on nothing but frame and context."""
+        raise NotImplementedError(f"{self.code} is not writable")
+
+    def finish(self, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
+        """What comes after the last frame. `tally` is the whole file's."""
+
+    # --- reading --------------------------------------------------------------------------------
+    def read(
+        self,
+        stream: BinaryIO,
+        options: Mapping[str, Any],
+        inventory: Inventory | None = None,
+        report: ReadReport | None = None,
+    ) -> Iterator[MeterData]:
+        """The meters of a file. Bad data never raises: it becomes an issue of the report.
+
+        With `report.on_error == "record"` a bad record is left out and the next one goes on; with
+        `"file"` the first error ends the reading. A caller that wants all or nothing looks at
+        `report.errors` before it keeps anything.
+        """
+        report = ReadReport() if report is None else report
+        try:
+            yield from self.read_meters(stream, options, inventory, report)
+        except ReadStopped:
+            return
+
+    def read_meters(
+        self,
+        stream: BinaryIO,
+        options: Mapping[str, Any],
+        inventory: Inventory | None,
+        report: ReadReport,
+    ) -> Iterator[MeterData]:
+        """`read` without the stop rule; what a format fills in."""
+        raise NotImplementedError(f"{self.code} is not readable")

@@ -1,0 +1,290 @@
+"""The compiled writer: many rows of a sheet at a time, by ready-made tables instead of values.
+
+A record is a row of 64-bit words: its head, then for each triplet the words of its time, its flag
+and its value, each filled up with NUL; deleting the NULs leaves the line. Every text comes from
+the declared kinds (tables.py), rendered once: a time per grid, a flag per mask, a value per count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from devices.readings import ABSENT, PUBLIC, Ints, Masks, Status
+from exports.formats.cmep.grid import Flags, Grid
+from exports.formats.cmep.plan import Target
+from exports.formats.cmep.records import LINE_END
+from exports.formats.cmep.run import Run, flag_text
+from exports.formats.cmep.tables import MAX_LINE, MEPMD01
+from exports.formats.text import product
+
+Cells = npt.NDArray[Any]
+Words = npt.NDArray[np.uint64]
+TIME, FLAG, VALUE = MEPMD01.group
+
+TABLE = 1 << 17  # counts below this have a ready-made text
+BLOCK = 1 << 15  # values rendered at once: the working set stays in the cache
+SPOILT = int(Status.ESTIMATED | Status.EDITED)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one sheet that share target and grid.
+
+    Shapes: `counts`, `status` (k, n), status None when all zero; `ranks` (k,) place of the meter
+    in the frame; `heads` k texts of fields 1 to 12, with the comma after them.
+    """
+
+    target: Target
+    grid: Grid
+    seconds: int
+    ends: Ints
+    counts: npt.NDArray[np.integer]
+    status: Masks | None
+    ranks: Ints
+    heads: Sequence[bytes]
+
+
+class Batch(NamedTuple):
+    """Finished lines, joined. Shapes (r,): meter's rank, first end, triplets, missing ones."""
+
+    unit: str
+    ranks: Ints
+    firsts: Ints
+    triplets: Ints
+    missing: Ints
+    data: bytes
+    register: bool = False
+
+
+class Spans(NamedTuple):
+    """Where records lie in a block: row, first slot, number of slots, (r,)."""
+
+    row: Ints
+    start: Ints
+    size: Ints
+
+
+class Texts(NamedTuple):
+    """Texts as words (size, w); the longest one's bytes."""
+
+    words: Words
+    longest: int
+
+
+def compile_rows(
+    rows: Rows, run: Run, unfit: set[int], negative: dict[int, int]
+) -> Iterator[Batch]:
+    """The lines of the rows, block by block.
+
+    `unfit` receives the ranks of meters that need the declared writer (which then names what is
+    wrong); lines already made for them have to be dropped. `negative` counts negative values by
+    rank.
+    """
+    size = max(1, BLOCK // max(1, len(rows.ends)))
+    for part in _parts(rows):
+        for first in range(0, len(part.ranks), size):
+            yield from _block(_slice(part, slice(first, first + size)), run, unfit, negative)
+
+
+def _parts(rows: Rows) -> Iterator[Rows]:
+    """Rows without any status apart from the others: their triplets need no flag word."""
+    if rows.status is None:
+        yield rows
+        return
+    flagged: Flags = (rows.status != 0).any(axis=1)
+    if not flagged.all():
+        yield replace(_slice(rows, ~flagged), status=None)
+    if flagged.any():
+        yield _slice(rows, flagged)
+
+
+def _slice(rows: Rows, which: slice | Flags) -> Rows:
+    status = None if rows.status is None else rows.status[which]
+    if isinstance(which, slice):
+        heads = rows.heads[which]
+    else:
+        heads = [rows.heads[i] for i in np.flatnonzero(which).tolist()]
+    fixed = (rows.target, rows.grid, rows.seconds, rows.ends)
+    return Rows(*fixed, rows.counts[which], status, rows.ranks[which], heads)
+
+
+def _block(rows: Rows, run: Run, unfit: set[int], negative: dict[int, int]) -> Iterator[Batch]:
+    """One block's records, grouped by their number of triplets."""
+    counts, missing, wanted = rows.counts, None, None
+    if rows.status is not None:
+        never = rows.status & ABSENT != 0
+        missing = rows.status & int(Status.MISSING) != 0
+        spoilt: Flags = np.any(missing & ~never & (rows.status & SPOILT != 0), axis=1)
+        unfit.update(rows.ranks[spoilt].tolist())
+        wanted = _wanted(never, missing, run) & ~spoilt[:, None]
+        wanted = None if wanted.all() else wanted
+        counts = np.where(missing, 0, counts)
+    _note_negative(rows, counts, negative)
+    spans = _spans(wanted, rows.grid.fresh, len(rows.ranks), run.ctx.options["max_triplets"])
+    if not len(spans.row):
+        return
+    try:
+        texts, index = _values(counts, missing, rows.target.scale, run.missing_value)
+    except ValueError:
+        unfit.update(rows.ranks.tolist())
+        return
+    for size in np.unique(spans.size).tolist():
+        chosen = spans.size == size
+        picked = Spans(*(column[chosen] for column in spans))
+        batch = _lines(rows, picked, texts, index, run)
+        if batch is None:
+            unfit.update(rows.ranks.tolist())
+            return
+        yield batch
+
+
+def _wanted(never: Flags, missing: Flags, run: Run) -> Flags:
+    """The slots that are written, (k, n); nothing of a row without any arrived slot."""
+    if run.ctx.options["missing"] == "split":
+        return ~missing
+    if not run.ctx.gaps_are_missing:
+        return ~never
+    arrived: Flags = np.any(~never, axis=1)
+    return np.broadcast_to(arrived[:, None], never.shape)
+
+
+def _note_negative(rows: Rows, counts: npt.NDArray[np.integer], negative: dict[int, int]) -> None:
+    if rows.target.may_be_negative or not counts.size or counts.min() >= 0:
+        return
+    below = (counts < 0).sum(axis=1)
+    for row in np.flatnonzero(below).tolist():
+        rank = int(rows.ranks[row])
+        negative[rank] = negative.get(rank, 0) + int(below[row])
+
+
+def _spans(wanted: Flags | None, fresh: Flags, rows: int, most: int) -> Spans:
+    """Records: unbroken stretches of wanted slots, cut after `most` slots; row by row."""
+    slots = len(fresh)
+    if wanted is None:
+        begin = np.broadcast_to(fresh, (rows, slots))
+        before = np.arange(rows * slots)
+    else:
+        follows = np.zeros_like(wanted)
+        follows[:, 1:] = wanted[:, :-1]
+        begin = wanted & (fresh | ~follows)
+        before = np.cumsum(wanted.ravel()) - wanted.ravel()
+    flat = np.flatnonzero(begin)
+    total = rows * slots if wanted is None else int(wanted.sum())
+    length = np.diff(before[flat], append=total)
+    pieces = -(-length // most)
+    owner = np.repeat(np.arange(len(flat)), pieces)
+    skipped = (np.arange(len(owner)) - (np.cumsum(pieces) - pieces)[owner]) * most
+    row, start = np.divmod(flat, slots)
+    count = np.minimum(length[owner] - skipped, most)
+    return Spans(row[owner], start[owner] + skipped, count)
+
+
+def _lines(rows: Rows, spans: Spans, texts: Texts, index: Ints, run: Run) -> Batch | None:
+    """The lines of records of one size; None if one could be over 2048 bytes."""
+    count, records, slots = int(spans.size[0]), len(spans.row), len(rows.ends)
+    clean = rows.status is None
+    times = _times(rows.ends.tobytes(), flag_text(0, run.sensus, False) if clean else "")
+    layers = [times.words] if clean else [times.words, _flags(run.sensus).words]
+    layers.append(texts.words)
+    head = _words(rows.heads)
+    tail = _words([b",%d" % count, run.crc + LINE_END])
+    longest = times.longest + texts.longest + (0 if clean else _flags(run.sensus).longest)
+    if head.longest + 8 + tail.longest * 2 + count * longest > MAX_LINE:
+        return None
+    where = spans.start[:, None] + np.arange(count)
+    # Where every slot is in a record of this size, the rows need only another shape.
+    flat = None if records * count == index.size else spans.row[:, None] * slots + where
+    indexes = [where, _picked(index, flat, count)]
+    if rows.status is not None:
+        indexes.insert(1, _picked(rows.status & PUBLIC, flat, count))
+    width, step = head.words.shape[1], sum(layer.shape[1] for layer in layers)
+    out = np.empty((records, width + 2 + count * step + 1), np.uint64)
+    out[:, :width] = head.words[spans.row]
+    out[:, width] = _intervals(rows, where)
+    out[:, width + 1] = tail.words[0, 0]
+    out[:, -1] = tail.words[1, 0]
+    column = width + 2
+    for layer, chosen in zip(layers, indexes, strict=True):
+        for word in range(layer.shape[1]):
+            out[:, column : column + (count - 1) * step + 1 : step] = layer[:, word][chosen]
+            column += 1
+    missing = np.zeros(records, np.int64)
+    if rows.status is not None:
+        marks = _picked(rows.status & int(Status.MISSING), flat, count)
+        missing = marks.sum(axis=1, dtype=np.int64)
+    data = out.tobytes().translate(None, b"\0")
+    firsts = rows.ends[spans.start]
+    return Batch(rows.target.unit, rows.ranks[spans.row], firsts, spans.size, missing, data)
+
+
+def _picked(slots: Cells, flat: Ints | None, count: int) -> Cells:
+    """Slots of a block, (k, n), as those of its records, (r, count)."""
+    return slots.reshape(-1, count) if flat is None else slots.ravel()[flat]
+
+
+def _intervals(rows: Rows, where: Ints) -> Words:
+    """Field 13 of each record: empty where one of its days is not 24 h long."""
+    column = MEPMD01.column("interval")
+    both = _words([column.put(rows.seconds), column.put(None)]).words[:, 0]
+    odd = rows.grid.odd[where].any(axis=1) if rows.grid.odd.any() else np.zeros(len(where), int)
+    return both[odd.astype(np.intp)]
+
+
+def _words(texts: Sequence[bytes]) -> Texts:
+    longest = max(map(len, texts))
+    width = max(1, -(-longest // 8))
+    table = np.array(texts, dtype=f"S{8 * width}").view(np.uint64)
+    return Texts(table.reshape(len(texts), width), longest)
+
+
+@lru_cache(maxsize=64)
+def _times(ends: bytes, flag: str) -> Texts:
+    """The times of a grid with their commas, and the flag where it is the same for all."""
+    texts = [
+        b",%s,%s" % (TIME.put(end), FLAG.put(flag))
+        for end in np.frombuffer(ends, np.int64).tolist()
+    ]
+    return _words(texts)
+
+
+@lru_cache(maxsize=2)
+def _flags(sensus: bool) -> Texts:
+    """The flag of every mask."""
+    return _words([FLAG.put(flag_text(mask, sensus, False)) for mask in range(PUBLIC + 1)])
+
+
+def _values(
+    counts: npt.NDArray[np.integer], missing: Flags | None, scale: Decimal, gap: bytes
+) -> tuple[Texts, Ints]:
+    """The table of value texts and each slot's place in it, (k, n); missing slots come last.
+
+    Counts past the table, negative ones and few of them get a table of their own distinct values.
+    """
+    low, high = int(counts.min()), int(counts.max())
+    if low >= 0 and high < TABLE and high <= 4 * counts.size:
+        size = min(TABLE, 1 << max(10, high.bit_length()))
+        texts, index = _ready(scale, size, gap), counts.astype(np.intp)
+    else:
+        distinct, index = np.unique(counts, return_inverse=True)
+        texts = _render(distinct.tolist(), scale, gap)
+        index = index.reshape(counts.shape)
+    if missing is not None:
+        index = np.where(missing, len(texts.words) - 1, index)
+    return texts, index
+
+
+@lru_cache(maxsize=32)
+def _ready(scale: Decimal, size: int, gap: bytes) -> Texts:
+    return _render(range(size), scale, gap)
+
+
+def _render(counts: Sequence[int], scale: Decimal, gap: bytes) -> Texts:
+    texts = [b",%s" % VALUE.put(product(Decimal(count), scale)) for count in counts]
+    return _words([*texts, b",%s" % gap])

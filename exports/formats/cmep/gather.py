@@ -1,0 +1,77 @@
+"""Records of one unit brought together: one value an end, whole counts, one resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from devices.readings import Channel, IntervalSeries, Ints, Masks
+from exports.formats.cmep.parse import SCALE, Parsed, RecordError, whole
+from exports.formats.text import WIDE, product
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One record's intervals, (n,): counts of 10**-scale. The channel's resolution is open."""
+
+    channel: Channel
+    stamp: int
+    ends: Ints
+    masks: Masks
+    counts: Ints
+    scale: int
+
+    @classmethod
+    def of(cls, channel: Channel, parsed: Parsed, factor: Decimal) -> Piece:
+        """Values times `factor`; RecordError if they are no 64-bit counts at any one scale."""
+        scale = SCALE
+        counts = [0 if amount is None else amount.units for amount in parsed.values]
+        if factor == -1:
+            counts = [None if count is None else -count for count in counts]
+        elif factor != 1 or None in counts:
+            values = [Decimal(0) if a is None else product(a.value, factor) for a in parsed.values]
+            scale = max(SCALE, *map(_decimals, values))
+            counts = [whole(value, scale) for value in values]
+        if None in counts:
+            raise RecordError("CMR12", "value", value="too large for its decimals")
+        ends, masks = np.array(parsed.ends, np.int64), np.array(parsed.masks, np.uint16)
+        return cls(channel, parsed.stamp, ends, masks, np.array(counts, np.int64), scale)
+
+
+def _decimals(value: Decimal) -> int:
+    return max(0, -int(value.normalize(WIDE).as_tuple().exponent))
+
+
+def pieces_series(pieces: Sequence[Piece]) -> Iterator[IntervalSeries]:
+    """The series of one meter, unit and flow: one for each length, multiplier and scale.
+
+    Of two values of one end that of the newest record stands; of equal stamps the later line's.
+    """
+    sizes = [len(piece.ends) for piece in pieces]
+    ends = np.concatenate([piece.ends for piece in pieces])
+    masks = np.concatenate([piece.masks for piece in pieces])
+    counts = np.concatenate([piece.counts for piece in pieces])
+    owners = np.repeat(np.arange(len(pieces)), sizes)
+    stamps = np.repeat([piece.stamp for piece in pieces], sizes)
+    order = np.arange(len(ends))
+    if (ends[1:] <= ends[:-1]).any():
+        order = np.lexsort((order, stamps, ends))
+    last = np.append(ends[order][1:] != ends[order][:-1], True)
+    chosen = order[last]
+    for channel, scale in dict.fromkeys((piece.channel, piece.scale) for piece in pieces):
+        mine = np.array([(piece.channel, piece.scale) == (channel, scale) for piece in pieces])
+        picked = chosen[mine[owners[chosen]]]
+        if len(picked):
+            found, decimals = _coarsest(counts[picked], scale)
+            unit = channel._replace(resolution=Decimal(1).scaleb(-decimals))
+            yield IntervalSeries(unit, ends[picked], found, masks[picked])
+
+
+def _coarsest(counts: Ints, scale: int) -> tuple[Ints, int]:
+    """The counts at the coarsest power of ten, at most 1, that keeps them all."""
+    while scale and not (counts % 10).any():
+        counts, scale = counts // 10, scale - 1
+    return counts, scale

@@ -1,0 +1,230 @@
+"""The reader: all records of a file gathered by meter, duplicates settled, values made counts.
+
+A file is held until its end, as arrays: a later line may replace what an earlier one said
+(section 10, "duplicate meter + unit + end").
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from itertools import pairwise
+from typing import Any, BinaryIO, NamedTuple
+
+from devices.readings import (
+    DAY,
+    Channel,
+    DeviceInfo,
+    IntervalSeries,
+    MeterData,
+    RegisterRead,
+    RegisterValue,
+    instant,
+)
+from exports.formats.base import Inventory
+from exports.formats.cmep.gather import Piece, pieces_series
+from exports.formats.cmep.parse import Parsed, Parser, RecordError
+from exports.formats.cmep.tables import CMR_WARNINGS, KVARH_SIGNS
+from exports.formats.issues import ReadReport
+from exports.formats.text import TextLine, product, text_lines
+from exports.formats.zones import local_date, midnight
+
+HOUR = 3600
+
+
+class Quantity(NamedTuple):
+    """What a unit code stands for at this meter: canonical unit, flow, sign of the values."""
+
+    unit: str
+    flow: str
+    sign: int
+
+
+class Point(NamedTuple):
+    """A register's reading with what settles duplicates: record time stamp, order of lines."""
+
+    stamp: int
+    order: int
+    value: RegisterValue
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a file said about one meter."""
+
+    intervals: dict[tuple[str, str], list[Piece]] = field(default_factory=lambda: defaultdict(list))
+    registers: dict[int, dict[tuple[str, str], Point]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+
+
+@dataclass(slots=True)
+class Reader:
+    """One file on its way in."""
+
+    options: Mapping[str, Any]
+    inventory: Inventory | None
+    report: ReadReport
+    meters: dict[str, Meter] = field(default_factory=lambda: defaultdict(Meter))
+    known: dict[str, Sequence[Channel] | None] = field(default_factory=dict)
+
+    def read(self, stream: BinaryIO, attribute: str) -> Iterator[MeterData]:
+        """The file's meters, in the order in which they first appear."""
+        parser = Parser(self.options)
+        for line in text_lines(stream, self.report):
+            warn = partial(self._warn, line)
+            if not line.text:
+                warn("CMR50")
+                continue
+            self.report.records += 1
+            try:
+                parsed = parser.parse(line, warn)
+                if parsed is not None:
+                    self._take(parsed, warn)
+            except RecordError as error:
+                self.report.error(
+                    error.code,
+                    error.message,
+                    record=line.number,
+                    offset=line.offset,
+                    field=error.field,
+                )
+        for name, meter in self.meters.items():
+            place: dict[str, Any] = {attribute: name}
+            yield MeterData(
+                DeviceInfo("")._replace(**place), tuple(_series(meter)), tuple(_reads(meter))
+            )
+
+    def _warn(self, line: TextLine, code: str, field: str = "", **words: object) -> None:
+        text = CMR_WARNINGS[code].format(**words)
+        self.report.warn(code, text, record=line.number, offset=line.offset, field=field)
+
+    # --- one record -----------------------------------------------------------------------------
+    def _take(self, parsed: Parsed, warn: Any) -> None:
+        quantity = self._quantity(parsed)
+        if quantity is None:
+            warn("CMR66", "units", value=parsed.code)
+            return
+        if parsed.unit.register:
+            self._take_reads(parsed, quantity)
+            return
+        channels = self._channels(parsed.meter)
+        own = [c for c in channels if (c.unit, c.flow) == (quantity.unit, quantity.flow)]
+        seconds = parsed.seconds or _length(parsed.ends, own)
+        self._check_grid(parsed.ends, seconds, channels, warn)
+        constant, keeps = parsed.constant, quantity.unit == "PULSE"
+        multiplier = None if constant == 1 else constant
+        factor = product(Decimal(quantity.sign), Decimal(1) if keeps else constant)
+        channel = Channel(
+            None,
+            quantity.unit,
+            quantity.flow,
+            seconds,
+            parsed.unit.value_type,
+            Decimal(1),
+            multiplier,
+            None if multiplier is None else not keeps,
+        )
+        piece = Piece.of(channel, parsed, factor)
+        self.meters[parsed.meter].intervals[quantity.unit, quantity.flow].append(piece)
+
+    def _channels(self, meter: str) -> Sequence[Channel]:
+        if meter not in self.known:
+            self.known[meter] = self.inventory(meter) if self.inventory else None
+        return self.known[meter] or ()
+
+    def _quantity(self, parsed: Parsed) -> Quantity | None:
+        """Canonical unit, flow and sign; None for a unit that is only listed (section 5, 10)."""
+        unit, flow = parsed.unit.unit, parsed.unit.flow
+        if parsed.code == "GASREG":
+            unit = self.options["gasreg_unit"] or ""
+        if not unit:
+            return None
+        if unit not in ("KVARH", "KVAR") or parsed.unit.register:
+            return Quantity(unit, flow, 1)
+        signs = KVARH_SIGNS[self.options["kvarh_sign"]]
+        if flow not in signs:
+            return Quantity(unit, flow, 1)
+        prefix = signs[flow][0]
+        held = {c.flow for c in self._channels(parsed.meter) if c.unit == unit}
+        fitting = [q for q, (p, _) in signs.items() if p == prefix and q[0] == "Q" and q in held]
+        if len(fitting) == 1 and not held & {"DEL", "REC"}:
+            flow = fitting[0]
+        return Quantity(unit, flow, signs[flow][1])
+
+    def _check_grid(
+        self, ends: Sequence[int], seconds: int, channels: Sequence[Channel], warn: Any
+    ) -> None:
+        """Ends off the known device's grid: by a minute a warning, by more an error."""
+        offset = next((c.grid_offset for c in channels if c.grid_offset is not None), None)
+        zone = next((c.zone for c in channels if c.zone), None)
+        if (zone if seconds == DAY else offset) is None:
+            return
+        for place, end in enumerate(ends, start=1):
+            if seconds == DAY:
+                away = _from_midnight(end, zone or "")
+            else:
+                after = (end + (offset or 0)) % seconds
+                away = min(after, seconds - after)
+            if away > 60:
+                time = f"{instant(end):%Y-%m-%dT%H:%M:%SZ}"
+                raise RecordError("FMT03", "time", time=time, seconds=seconds)
+            if away:
+                warn("CMR64", "time", place=place)
+
+    def _take_reads(self, parsed: Parsed, quantity: Quantity) -> None:
+        registers = self.meters[parsed.meter].registers
+        constant = parsed.constant
+        multiplier = None if constant == 1 else constant
+        applied = None if multiplier is None else True
+        for end, mask, amount in zip(parsed.ends, parsed.masks, parsed.values, strict=True):
+            value = None if amount is None else amount.value
+            if value is not None and multiplier is not None:
+                value = product(value, multiplier)
+            register = RegisterValue(
+                "SUM",
+                quantity.unit,
+                quantity.flow,
+                value=value,
+                multiplier=multiplier,
+                multiplier_applied=applied,
+                status=mask,
+            )
+            kept = registers[end]
+            key = (quantity.unit, quantity.flow)
+            point = Point(parsed.stamp, parsed.line.number, register)
+            if key not in kept or kept[key][:2] <= point[:2]:
+                kept[key] = point
+
+
+def _length(ends: Sequence[int], channels: Sequence[Channel]) -> int:
+    """The interval length of a record that states none."""
+    if channels:
+        return channels[-1].seconds
+    steps = {later - earlier for earlier, later in pairwise(ends)}
+    if steps and all(23 * HOUR <= step <= 25 * HOUR for step in steps):
+        return DAY
+    if len(steps) == 1 and (step := steps.pop()) > 0:
+        return step
+    raise RecordError("CMR10", "interval")
+
+
+def _from_midnight(end: int, zone: str) -> int:
+    """Seconds to the nearest local midnight."""
+    day = local_date(zone, end + DAY // 2).toordinal()
+    return min(abs(end - midnight(zone, day + step)) for step in (-1, 0, 1))
+
+
+def _series(meter: Meter) -> Iterator[IntervalSeries]:
+    for key in sorted(meter.intervals):
+        yield from pieces_series(meter.intervals[key])
+
+
+def _reads(meter: Meter) -> Iterator[RegisterRead]:
+    for end in sorted(meter.registers):
+        kept = meter.registers[end]
+        values = tuple(kept[key].value for key in sorted(kept))
+        yield RegisterRead(instant(end), "CUR", values)

@@ -1,0 +1,125 @@
+"""What a writer is given and what it gives back: the frozen context of a run, and its tally."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from devices.readings import Channel, DeviceInfo
+from exports.formats.issues import FormatError, refusal
+
+Mode = Literal["OR", "IN", "RE", "CO"]
+MODES: dict[str, str] = {
+    "OR": "Original",
+    "IN": "Incremental",
+    "RE": "ReExport",
+    "CO": "Correction",
+}
+EXAMPLES_KEPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WriteContext:
+    """What a run froze when it started; the same for each of its parts and retries.
+
+    `created`, `start` and `end` are aware; a value belongs to the period if start < its end ≤ end.
+    `zone` is the output zone, None = each device's own (headers then use `system_zone`).
+    `options` come from `Format.options_clean`. `destination`: the definition has one.
+    """
+
+    created: datetime
+    batch_id: str
+    start: datetime
+    end: datetime
+    options: Mapping[str, Any]
+    mode: Mode = "OR"
+    sender: str = ""
+    receiver: str = ""
+    export: str = ""
+    zone: str | None = None
+    system_zone: str = "UTC"
+    destination: bool = False
+    original_batch: str = ""  # RE and CO: the batch that is sent again or corrected
+    on_error: Literal["stop", "skip_meter"] = "stop"
+    on_unsupported: Literal["skip", "stop"] = "skip"
+
+    def __post_init__(self) -> None:
+        for time in (self.created, self.start, self.end):
+            if time.tzinfo is None:
+                raise refusal("FMT01", time=time)
+        if self.mode not in MODES:
+            raise ValueError(f"mode {self.mode!r} is none of {', '.join(MODES)}")
+        if not (len(self.batch_id) == 14 and self.batch_id.isascii() and self.batch_id.isdigit()):
+            raise ValueError(f"batch id {self.batch_id!r} is not 14 digits")
+
+    @property
+    def gaps_are_missing(self) -> bool:
+        """A slot that never arrived counts as missing (README 2.7); else nothing is made up."""
+        return self.mode in ("OR", "RE")
+
+
+class LeftOut(NamedTuple):
+    """Something a run did not send. `channel` None: the whole meter."""
+
+    device: DeviceInfo
+    channel: Channel | None
+    code: str
+
+
+@dataclass(slots=True)
+class Warnings:
+    """Warnings counted by code; only the first few of each keep their text."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, code: str, text: str, count: int = 1) -> None:
+        self.counts[code] = self.counts.get(code, 0) + count
+        kept = self.examples.setdefault(code, [])
+        if len(kept) < EXAMPLES_KEPT:
+            kept.append(text)
+
+    def merge(self, other: Warnings) -> None:
+        for code, count in other.counts.items():
+            self.counts[code] = self.counts.get(code, 0) + count
+            kept = self.examples.setdefault(code, [])
+            kept.extend(other.examples[code][: EXAMPLES_KEPT - len(kept)])
+
+    def lines(self) -> list[str]:
+        """One line a code, for a run's summary."""
+        return [
+            f"{code} ({self.counts[code]}): {'; '.join(self.examples[code])}"
+            for code in sorted(self.counts)
+        ]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What went into a file. Parts of a run have one each; `merge` in the parts' order."""
+
+    meters: int = 0
+    records: int = 0
+    intervals: int = 0
+    registers: int = 0
+    missing: int = 0
+    warnings: Warnings = field(default_factory=Warnings)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def warn(self, code: str, text: str, count: int = 1) -> None:
+        self.warnings.add(code, text, count)
+
+    def leave_out(self, device: DeviceInfo, channel: Channel | None, error: FormatError) -> None:
+        """Notes a meter or channel that was not written, and why."""
+        self.left_out.append(LeftOut(device, channel, error.code))
+        self.warnings.add(error.code, f"left out: {error}")
+
+    def merge(self, other: Tally) -> None:
+        self.meters += other.meters
+        self.records += other.records
+        self.intervals += other.intervals
+        self.registers += other.registers
+        self.missing += other.missing
+        self.warnings.merge(other.warnings)
+        self.left_out.extend(other.left_out)

@@ -1,0 +1,80 @@
+"""Text as it stands in files: plain numbers, delimited fields, lines of a stream with limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
+from typing import BinaryIO, NamedTuple
+
+from exports.formats.issues import ReadReport, refusal
+
+# Wide enough that count × resolution × multiplier is exact; an inexact product raises.
+WIDE = Context(prec=120, rounding=ROUND_HALF_EVEN, Emin=-999, Emax=999, traps=[Inexact])
+ROUNDING = Context(prec=120, rounding=ROUND_HALF_EVEN, Emin=-999, Emax=999)
+LARGEST = 100  # integer digits beyond which nothing is rendered
+
+FILE_LIMIT = 2 << 30
+LINE_LIMIT = 1 << 20
+CHUNK = 1 << 20
+
+
+def plain(value: Decimal, decimals: int) -> str:
+    """`value` rounded once, half-even: no exponent, no `+`, no `-0`, no trailing zeros.
+
+    FMT10 if it is not finite, FMT07 if it has more than a hundred digits (README 2.11).
+    """
+    if not value.is_finite():
+        raise refusal("FMT10")
+    if value and value.adjusted() > LARGEST:
+        raise refusal("FMT07", field="value", value=value, width=LARGEST)
+    rounded = value.quantize(Decimal(1).scaleb(-decimals), context=ROUNDING)
+    text = f"{rounded:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def product(*factors: Decimal) -> Decimal:
+    """The exact product; decimal.Inexact beyond 120 digits."""
+    result = Decimal(1)
+    for factor in factors:
+        result = WIDE.multiply(result, factor)
+    return result
+
+
+class TextLine(NamedTuple):
+    """A line without its end; `number` counts from 1, `offset` is its first byte."""
+
+    number: int
+    offset: int
+    text: bytes
+
+
+def text_lines(stream: BinaryIO, report: ReadReport) -> Iterator[TextLine]:
+    """The lines of a text file (README 2.18): CR LF, LF or CR; last end optional; BOM warned.
+
+    A file or line over its limit is an error that ends the reading.
+    """
+    number, offset, rest, first = 1, 0, b"", True
+    while True:
+        chunk = stream.read(CHUNK)
+        if first and chunk.startswith(b"\xef\xbb\xbf"):
+            report.warn("RD01", "byte-order mark", record=1, offset=0)
+            chunk, offset = chunk[3:], 3
+        first = False
+        data = rest + chunk
+        # A CR at the end may be half of a CR LF: it waits for the next chunk.
+        held = chunk and data.endswith(b"\r")
+        lines = (data[:-1] if held else data).splitlines(keepends=True) if data else []
+        rest = b"\r" if held else b""
+        if chunk and lines and (held or not lines[-1].endswith((b"\n", b"\r"))):
+            rest = lines.pop() + rest
+        for line in lines:
+            yield TextLine(number, offset, line.rstrip(b"\r\n"))
+            number, offset = number + 1, offset + len(line)
+        if len(rest) > LINE_LIMIT or offset > FILE_LIMIT:
+            what = "line over 1 MiB" if len(rest) > LINE_LIMIT else "file over 2 GiB"
+            report.error("RD02", what, record=number, offset=offset)
+            return
+        if not chunk:
+            return
