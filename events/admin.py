@@ -1,0 +1,180 @@
+"""Events as they arrived, and the catalogue that says what they mean."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.html import format_html
+
+from devices.models import Device
+from events.models import Category, Event, EventAlias, EventType, Severity
+from events.selectors import events_received_since
+from tms.keyset import KeysetAdmin
+
+# Devices that a search may name at once: an identifier has one device, a reused number a few.
+DEVICES_FOUND = 20
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """Equality with one of a field's choices; the choices are not looked up or counted."""
+
+    choices_class: type[Category] | type[Severity]
+
+    def lookups(self, request, model_admin):
+        return self.choices_class.choices
+
+    def queryset(self, request, queryset):
+        if self.value() not in self.choices_class.values:
+            return queryset
+        return queryset.filter(**{self.parameter_name: self.value()})
+
+
+class CategoryFilter(ChoiceFilter):
+    title = parameter_name = "category"
+    choices_class = Category
+
+
+class SeverityFilter(ChoiceFilter):
+    title = parameter_name = "severity"
+    choices_class = Severity
+
+
+class ReceivedFilter(admin.SimpleListFilter):
+    """By how long ago an event arrived."""
+
+    title = parameter_name = "received"
+    periods = {
+        "hour": ("Last hour", timedelta(hours=1)),
+        "day": ("Last 24 hours", timedelta(days=1)),
+        "week": ("Last 7 days", timedelta(days=7)),
+        "month": ("Last 31 days", timedelta(days=31)),
+    }
+
+    def lookups(self, request, model_admin):
+        return [(name, label) for name, (label, _) in self.periods.items()]
+
+    def queryset(self, request, queryset):
+        if self.value() not in self.periods:
+            return queryset
+        _, period = self.periods[self.value()]
+        return events_received_since(queryset, timezone.now() - period)
+
+
+class EventTypeFilter(admin.SimpleListFilter):
+    """Codes that arrived and are not in the catalogue, without those known to be noise."""
+
+    title, parameter_name = "catalogue", "unmapped"
+
+    def lookups(self, request, model_admin):
+        return [("yes", "Waiting to be described"), ("no", "Described")]
+
+    def queryset(self, request, queryset):
+        if self.value() == "yes":
+            waiting = queryset.filter(unmapped=True, nuisance=False)
+            return waiting.exclude(mnemonic__in=EventAlias.objects.values("code"))
+        return queryset.filter(unmapped=False) if self.value() == "no" else queryset
+
+
+@admin.register(Event)
+class EventAdmin(KeysetAdmin):
+    """Looked at, never edited; newest arrivals first."""
+
+    list_display = (
+        *("time_shown", "type", "severity_shown", "device", "phases", "value_shown"),
+        *("duration", "text", "received", "replay"),
+    )
+    list_display_links = ("time_shown",)
+    list_filter = (CategoryFilter, SeverityFilter, ReceivedFilter)
+    search_fields = ("device__device_id",)
+    search_help_text = "Device id or meter number, in full."
+    empty_hint = "Events come with batches: make an API key and post one to /api/v1/batches."
+    change_form_template = "events/event.html"
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("device", "type")
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        event = self.get_object(request, object_id)
+        context = dict(extra_context or {})
+        if event is not None:
+            context |= {"title": event.type.mnemonic, "zone": ZoneInfo(event.device.time_zone)}
+        return super().change_view(request, object_id, form_url, context)
+
+    def get_search_results(self, request, queryset, search_term):
+        term = search_term.strip()
+        if not term or "\0" in term:
+            return queryset, False
+        named = Device.objects.filter(Q(device_id=term) | Q(meter_number=term)).order_by()
+        return queryset.filter(device__in=list(named[:DEVICES_FOUND])), False
+
+    @admin.display(description="time")
+    def time_shown(self, event: Event) -> str:
+        time = timezone.localtime(event.time).strftime("%Y-%m-%d %H:%M:%S")
+        return time if event.time_valid else f"{time} (of receipt)"
+
+    @admin.display(description="severity")
+    def severity_shown(self, event: Event) -> str:
+        label = event.get_severity_display()
+        return format_html('<span class="badge {}">{}</span>', label.lower(), label)
+
+    @admin.display(description="value")
+    def value_shown(self, event: Event) -> str | None:
+        return event.value_words or None
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(EventType)
+class EventTypeAdmin(admin.ModelAdmin):
+    """The catalogue. A change holds for events that arrive from then on."""
+
+    list_display = (
+        *("mnemonic", "category", "severity", "state", "meaning", "c1219_codes", "iec_codes"),
+        *("default_routed", "nuisance", "unmapped"),
+    )
+    list_editable = ("severity",)
+    list_filter = (EventTypeFilter, "category", "severity")
+    search_fields = ("mnemonic", "meaning", "iec_codes", "aliases__code")
+    search_help_text = "Part of a mnemonic, a meaning or a code."
+    show_full_result_count = False
+    list_select_related = True
+    autocomplete_fields = ("paired_with",)
+    readonly_fields = ("mnemonic", "other_codes")
+    fields = (
+        *("mnemonic", "meaning", ("category", "severity", "state"), "paired_with"),
+        *(("c1219_codes", "iec_codes", "iec_confidence"), "other_codes"),
+        ("default_routed", "nuisance", "unmapped"),
+    )
+
+    @admin.display(description="aliases")
+    def other_codes(self, kind: EventType) -> str | None:
+        return ", ".join(kind.aliases.values_list("code", flat=True)) or None
+
+    def has_add_permission(self, request) -> bool:
+        return False  # a type is shipped, or made when its code arrives
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+
+@admin.register(EventAlias)
+class EventAliasAdmin(admin.ModelAdmin):
+    """Codes of other systems, and what they stand for here."""
+
+    list_display = ("code", "type", "phases")
+    list_select_related = ("type",)
+    search_fields = ("code", "type__mnemonic")
+    search_help_text = "Part of a code or a mnemonic."
+    autocomplete_fields = ("type",)
+    show_full_result_count = False

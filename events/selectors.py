@@ -1,0 +1,100 @@
+"""Queries on events and their catalogue."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet
+
+from devices.models import Device
+from events.codes import Alias, Codebook, Entry, iec_codes_parse, numbers_parse
+from events.models import Category, Event, EventAlias, EventType
+
+# Counts stop here: how many there are beyond it changes nothing and would cost a scan.
+COUNT_LIMIT = 10_000
+# Longer than a batch takes from its receipt to its last event's key.
+OVERLAP = timedelta(minutes=10)
+
+
+class Kind(NamedTuple):
+    """What an arriving event takes from its type."""
+
+    pk: int
+    category: str
+    severity: str
+
+
+class Place(NamedTuple):
+    """Where a page of events ended."""
+
+    time: datetime
+    pk: int
+
+
+def codebook_load() -> tuple[Codebook, dict[str, Kind]]:
+    """The catalogue as it stands now, to resolve codes with, and its types by mnemonic.
+
+    Types that nobody has described yet are not in it; there may be many (`kinds_for_mnemonics`).
+    """
+    rows = EventType.objects.filter(unmapped=False).values_list(
+        "mnemonic", "c1219_codes", "iec_codes", "pk", "category", "severity"
+    )
+    entries, kinds = [], {}
+    for mnemonic, numbers, iec_codes, *kind in rows:
+        entries.append(Entry(mnemonic, numbers_parse(numbers), iec_codes_parse(iec_codes)))
+        kinds[mnemonic] = Kind(*kind)
+    aliases = EventAlias.objects.values_list("code", "type__mnemonic", "phases")
+    return Codebook(entries, {code: Alias(*alias) for code, *alias in aliases}), kinds
+
+
+def kinds_for_mnemonics(mnemonics: Iterable[str]) -> dict[str, Kind]:
+    """Types by mnemonic, unmapped ones included; those that do not exist are left out."""
+    found = EventType.objects.in_bulk(list(mnemonics), field_name="mnemonic")
+    return {name: Kind(row.pk, row.category, row.severity) for name, row in found.items()}
+
+
+def events_for_device(
+    device: Device,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    after: Place | None = None,
+) -> QuerySet[Event]:
+    """A device's events with start ≤ time < end, oldest first, from behind a place on."""
+    events = Event.objects.filter(device=device).select_related("type").order_by("time", "id")
+    if start is not None:
+        events = events.filter(time__gte=start)
+    if end is not None:
+        events = events.filter(time__lt=end)
+    if after is not None:
+        # The first condition is implied; with it the index is entered at the place.
+        events = events.filter(time__gte=after.time).filter(
+            Q(time__gt=after.time) | Q(id__gt=after.pk)
+        )
+    return events
+
+
+def events_latest_for_device(device: Device, limit: int) -> list[Event]:
+    """A device's newest events, newest first."""
+    events = Event.objects.filter(device=device).select_related("type")
+    return list(events.order_by("-time", "-id")[:limit])
+
+
+def events_received_since(events: QuerySet[Event], since: datetime) -> QuerySet[Event]:
+    """Those of some events that were received since then, found through a range of keys.
+
+    Keys rise with the time of receipt but for batches that are stored at the same time, so the
+    range begins a while before. With it, every list by key stays within the period.
+    """
+    early = Event.objects.filter(received__gte=since - OVERLAP).order_by("received", "id")
+    first = early.values_list("id", flat=True).first()
+    return events.none() if first is None else events.filter(received__gte=since, id__gte=first)
+
+
+def event_counts_by_category(since: datetime) -> dict[str, int]:
+    """How many events were received since then, by category; counted to COUNT_LIMIT + 1 each."""
+    recent = events_received_since(Event.objects.order_by(), since)
+    return {
+        category: recent.filter(category=category)[: COUNT_LIMIT + 1].count()
+        for category in Category.values
+    }
