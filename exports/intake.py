@@ -1,0 +1,243 @@
+"""A file's meters as a batch: what a reader yields, in the form that the ingest service takes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from devices import batchform, blocks, readings
+from devices.models import Channel, Device
+from devices.readings import DAY, NEVER, UNITS, Ints, Status, status_names
+from exports.formats.base import Format
+
+JITTER = 60  # seconds that a stamp may miss its grid by
+SOURCES = {code: word for word, code in readings.SOURCES.items()}
+IDENTIFIERS = {
+    "device_id": "device",
+    "meter_number": "meter_number",
+    "serial_number": "serial_number",
+}
+PLACES = ("time_zone", "device_class", "service_point_id", "account_id", "premise_id")
+
+
+class Inventory:
+    """The channels of devices by the identifier that a file names them by, for its reader."""
+
+    def __init__(self, attribute: str) -> None:
+        self.attribute = attribute
+        self.channels = lru_cache(maxsize=4096)(self._channels)
+
+    def __call__(self, identifier: str) -> Sequence[readings.Channel] | None:
+        return self.channels(identifier)
+
+    def _channels(self, identifier: str) -> tuple[readings.Channel, ...] | None:
+        found = list(
+            Device.objects.filter(**{self.attribute: identifier}).values_list("pk", flat=True)[:2]
+        )
+        if len(found) != 1:
+            return None
+        rows = Channel.objects.filter(device_id=found[0]).values_list(
+            *("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier"),
+            *("multiplier_applied", "grid_offset", "zone"),
+        )
+        return tuple(readings.Channel(*row) for row in rows)
+
+
+@dataclass(slots=True)
+class Intake:
+    """Turns meters of one file into the meters of a batch.
+
+    `zone`: of devices that neither the file nor the inventory gives one. `snapped`: intervals
+    whose stamp missed the grid by at most a minute and was put on it (decision 0007).
+    """
+
+    format: Format
+    attribute: str
+    inventory: Inventory
+    zone: str
+    snapped: int = 0
+    _meters: dict[str, batchform.Meter] = field(default_factory=dict)
+
+    def meters(self, read: Iterable[readings.MeterData]) -> list[batchform.Meter]:
+        """The batch's meters, in the file's order; what is said of one meter is put together."""
+        for data in read:
+            identifier = getattr(data.device, self.attribute)
+            meter = self._meters.get(identifier)
+            if meter is None:
+                meter = self._meters[identifier] = self._meter(data.device)
+            for series in data.series:
+                meter.intervals.extend(self._blocks(identifier, series))
+            meter.registers.extend(map(_registers, data.reads))
+            meter.events.extend(map(_event, data.events))
+        return list(self._meters.values())
+
+    def _meter(self, device: readings.DeviceInfo) -> batchform.Meter:
+        said = {
+            member: getattr(device, attribute) or None for attribute, member in IDENTIFIERS.items()
+        }
+        if self.format.states_device:
+            said |= {name: getattr(device, name) or None for name in PLACES}
+        return batchform.Meter(**said, intervals=[], registers=[], events=[])
+
+    # --- intervals ----------------------------------------------------------------------------
+    def _blocks(
+        self, identifier: str, series: readings.IntervalSeries
+    ) -> Iterator[batchform.Intervals]:
+        """A series as runs without gaps; slots that the file does not speak of are left out."""
+        channel = series.channel
+        there = (series.status & NEVER) != NEVER
+        ends, counts, status = series.ends[there], series.counts[there], series.status[there]
+        if not len(ends):
+            return
+        starts = self._starts(identifier, channel, ends)
+        cuts = np.flatnonzero(starts[1:] != _nexts(starts, ends, channel.seconds)) + 1
+        pieces = np.split(np.arange(len(ends)), cuts)
+        for piece in pieces:
+            first, last = piece is pieces[0], piece is pieces[-1]
+            yield batchform.Intervals(
+                start=readings.instant(int(starts[piece[0]])),
+                channel=channel.number,
+                uom=channel.unit,
+                flow=channel.flow,
+                seconds=channel.seconds,
+                values=msgspec.Raw(_numbers(counts[piece], status[piece], channel.resolution)),
+                status=_words(status[piece]),
+                value_type=_unusual_type(channel),
+                resolution=channel.resolution if self.format.states_resolution else None,
+                multiplier=channel.multiplier if channel.multiplier_applied is False else None,
+                multiplier_applied=False if channel.multiplier_applied is False else None,
+                start_register=series.start_register if first else None,
+                end_register=series.end_register if last else None,
+            )
+
+    def _starts(self, identifier: str, channel: readings.Channel, ends: Ints) -> Ints:
+        """Interval starts, on the grid of the channel or, while it is unknown, of the zone."""
+        known = self._known(identifier, channel)
+        if channel.seconds == DAY:
+            zone = known.zone if known is not None and known.zone else self.zone
+            return np.array([_day_start(zone, end) for end in ends.tolist()], np.int64)
+        if known is not None and known.grid_offset is not None:
+            offset = known.grid_offset
+        else:
+            year = readings.instant(int(ends[0])).year
+            offset = blocks.standard_offset(self.zone, year)
+        away = (ends + offset + channel.seconds // 2) % channel.seconds - channel.seconds // 2
+        near = (away != 0) & (np.abs(away) <= JITTER)
+        self.snapped += int(np.count_nonzero(near))
+        return np.where(near, ends - away, ends) - channel.seconds
+
+    def _known(self, identifier: str, channel: readings.Channel) -> readings.Channel | None:
+        for held in self.inventory(identifier) or ():
+            if channel.number is not None and held.number != channel.number:
+                continue
+            if (held.unit, held.flow, held.seconds) == channel[1:4]:
+                return held
+        return None
+
+
+def _day_start(zone: str, end: int) -> int:
+    """Where a one-day interval began that ended at, or within a minute of, local midnight."""
+    local = datetime.fromtimestamp(end - DAY // 2, ZoneInfo(zone)).date()
+    start, midnight = (
+        blocks.local_midnight(zone, local),
+        blocks.local_midnight(zone, blocks.day_date(blocks.day_number(local) + 1)),
+    )
+    return start if abs(midnight - end) <= JITTER else end - DAY
+
+
+def _nexts(starts: Ints, ends: Ints, seconds: int) -> Ints:
+    """Where the interval after each one starts, if nothing is left out."""
+    if seconds == DAY:
+        steps = np.diff(starts)
+        whole_day = (steps >= DAY - 2 * 3600) & (steps <= DAY + 2 * 3600)
+        return np.where(whole_day, starts[1:], starts[:-1] + DAY)
+    return starts[:-1] + seconds
+
+
+def _unusual_type(channel: readings.Channel) -> str | None:
+    """The value type, where the unit alone does not tell it."""
+    return None if channel.value_type == UNITS[channel.unit].value_type else channel.value_type
+
+
+def _numbers(counts: Ints, status: readings.Masks, resolution: Decimal) -> bytes:
+    """A JSON array of plain decimals, null where missing; exact."""
+    missing = (status & int(Status.MISSING)).astype(bool).tolist()
+    scale = resolution.as_tuple()
+    digits = int("".join(map(str, scale.digits)))
+    texts = [
+        "null" if gone else decimal_text(count * digits, int(scale.exponent))
+        for count, gone in zip(counts.tolist(), missing, strict=True)
+    ]
+    return ("[" + ",".join(texts) + "]").encode()
+
+
+def decimal_text(number: int, exponent: int) -> str:
+    """number × 10^exponent as a plain decimal."""
+    if exponent >= 0:
+        return str(number * 10**exponent)
+    sign, digits = ("-", str(-number)) if number < 0 else ("", str(number))
+    digits = digits.zfill(1 - exponent)
+    return f"{sign}{digits[:exponent]}.{digits[exponent:]}"
+
+
+def _words(status: readings.Masks) -> list[str] | None:
+    """Status names of each slot; None when there is nothing to say."""
+    if not status.any():
+        return None
+    names = {mask: "+".join(status_names(mask)) for mask in np.unique(status).tolist()}
+    return [names[mask] for mask in status.tolist()]
+
+
+# --- registers and events ------------------------------------------------------------------------
+
+
+def _registers(read: readings.RegisterRead) -> batchform.Registers:
+    return batchform.Registers(
+        time=read.time,
+        type=read.read_type,
+        season=read.season,
+        reset_count=read.reset_count,
+        reset_time=read.reset_time,
+        status_word=read.status_word,
+        id=read.read_id,
+        source=SOURCES.get(read.source, ""),
+        values=[
+            batchform.RegisterValue(
+                no=value.number,
+                register_class=value.register_class,
+                uom=value.unit,
+                flow=value.flow,
+                rate=value.rate,
+                occurrence=value.occurrence,
+                value=value.value,
+                peak_time=value.peak_time,
+                multiplier=value.multiplier,
+                multiplier_applied=value.multiplier_applied,
+                dials=value.dials,
+                decimals=value.decimals,
+                status="+".join(status_names(value.status)),
+                source=SOURCES.get(value.source, ""),
+            )
+            for value in read.values
+        ],
+    )
+
+
+def _event(event: readings.Event) -> batchform.Event:
+    return batchform.Event(
+        code=event.code,
+        time=event.time,
+        id=event.event_id,
+        value=event.value,
+        unit=event.unit,
+        text=event.text,
+        origin=event.origin,
+        native=event.native,
+        phases=event.phases,
+        duration=event.duration,
+    )
