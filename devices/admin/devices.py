@@ -1,0 +1,221 @@
+"""Devices: a list to search, a page to look at, a form to edit. Never a way to delete one."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.html import format_html
+
+from devices import selectors
+from devices.admin import device_page, downloads
+from devices.admin.pages import PlainRelations, RowHistory, RowPages
+from devices.admin.periods import InstallationInline, MembershipInline
+from devices.models import Device
+from devices.models.inventory import local_now
+from devices.services.inventory import NewDevice, devices_create
+from tms.keyset import AFTER, BEFORE
+
+
+class BillCycleFilter(admin.SimpleListFilter):
+    """Devices that are in a bill cycle now."""
+
+    title = "bill cycle"
+    parameter_name = "cycle"
+
+    def lookups(self, request, model_admin):
+        return [(cycle.code, cycle.code) for cycle in selectors.bill_cycles_for_filter()]
+
+    def queryset(self, request, queryset):
+        if not self.value():
+            return queryset
+        marks = {name: request.GET.get(name, "") for name in (AFTER, BEFORE)}
+        return queryset.filter(selectors.members_for_filter(self.value(), **marks))
+
+
+@admin.register(Device)
+class DeviceAdmin(PlainRelations, RowHistory, RowPages):
+    """The list says where each device hangs; its rows lead to the device's page."""
+
+    list_display = (
+        *("device", "meter_number", "state_badge", "device_class"),
+        *("service_point", "account", "groups", "found_by"),
+    )
+    list_display_links = ("device",)
+    list_filter = ("state", "device_class", BillCycleFilter)
+    search_fields = ("device_id",)
+    search_help_text = (
+        "Beginning of a device id, meter number, serial number, service point, account, premise, "
+        "transformer or feeder."
+    )
+    actions = ("download_selected",)
+    empty_hint = (
+        "Devices come with an import of the device list, or with the first file of readings: "
+        "ingest FILE --format FORMAT --provision CLASS."
+    )
+    fields = (
+        *("device_id", "meter_number", "serial_number", "device_class"),
+        *("time_zone", "state", "notes"),
+    )
+    inlines = (InstallationInline, MembershipInline)
+    change_list_template = "admin/devices/device/change_list.html"
+    change_form_template = "admin/devices/device/change_form.html"
+
+    # --- the list ---
+
+    def get_keyset(self, request) -> str:
+        """By device id; a filtered list in order of entry, which each filter's index can give."""
+        names = (
+            "state__exact",
+            "device_class__id__exact",
+            BillCycleFilter.parameter_name,
+        )
+        return "pk" if any(name in request.GET for name in names) else "device_id"
+
+    def get_keyset_path(self, request) -> str:
+        in_cycle = BillCycleFilter.parameter_name in request.GET and not request.GET.get("q")
+        return "memberships__device_id" if in_cycle else ""
+
+    def get_search_results(self, request, queryset, search_term):
+        if not search_term.strip():
+            return queryset, False
+        found = selectors.devices_for_search(search_term)
+        request.found = found
+        return queryset.filter(pk__in=list(found.reasons)), False
+
+    def get_queryset(self, request):
+        return selectors.devices_for_list(super().get_queryset(request))
+
+    def get_list_display(self, request):
+        searching = request.GET.get("q", "").strip()
+        return self.list_display if searching else self.list_display[:-1]
+
+    def changelist_view(self, request, extra_context=None):
+        context = {
+            "may_download": self.has_download_permission(request),
+            **(extra_context or {}),
+        }
+        response = super().changelist_view(request, context)
+        found = getattr(request, "found", None)
+        if isinstance(response, TemplateResponse) and found and response.context_data:
+            response.context_data["search_more"] = found.more
+            for row in response.context_data["cl"].result_list:
+                row.found_by = found.reasons.get(row.pk, "")
+        return response
+
+    @admin.display(description="device", ordering="device_id")
+    def device(self, row: Device) -> str:
+        return row.device_id
+
+    @admin.display(description="state")
+    def state_badge(self, row: Device) -> str:
+        return format_html('<span class="badge {}">{}</span>', row.state, row.get_state_display())
+
+    @admin.display(description="service point")
+    def service_point(self, row: Device) -> str:
+        return row.installed[0].service_point_id if row.installed else ""
+
+    @admin.display(description="account")
+    def account(self, row: Device) -> str:
+        return row.installed[0].account_id if row.installed else ""
+
+    @admin.display(description="groups")
+    def groups(self, row: Device) -> str:
+        return ", ".join(membership.group.code for membership in row.grouped)
+
+    @admin.display(description="found by")
+    def found_by(self, row: Device) -> str:
+        return getattr(row, "found_by", "")
+
+    @admin.action(description="Download as CSV", permissions=["download"])
+    def download_selected(self, request, queryset):
+        return downloads.devices_csv(queryset)
+
+    def download_view(self, request: HttpRequest) -> HttpResponse:
+        """The whole list as it is searched and filtered, as CSV."""
+        if not self.has_download_permission(request):
+            raise PermissionDenied
+        return downloads.devices_csv(self.get_changelist_instance(request).queryset)
+
+    # --- the page and the form ---
+
+    def get_urls(self):
+        wrap = self.admin_site.admin_view
+        own = [
+            path("download.csv", wrap(self.download_view), name="devices_device_download"),
+            path(
+                "<path:object_id>/edit/",
+                wrap(self.edit_view),
+                name="devices_device_edit",
+            ),
+            path(
+                "<path:object_id>/readings.csv",
+                wrap(self.readings_view),
+                name="devices_device_readings",
+            ),
+        ]
+        return own + super().get_urls()
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        """The device's page; the form has an address of its own."""
+        if request.method != "GET" or "_popup" in request.GET:
+            return self.edit_view(request, object_id)
+        device = self.row_or_404(request, object_id)
+        context = {
+            **device_page.context(request, device),
+            "may_edit": self.has_change_permission(request, device),
+        }
+        return self.render_page(request, "devices/device.html", device, context)
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not self.has_change_permission(request, self.row_or_404(request, object_id)):
+            raise PermissionDenied
+        context = {"title": "Edit device", "show_save_and_add_another": False}
+        return self.changeform_view(request, object_id, "", context)
+
+    def readings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        device = self.row_or_404(request, object_id)
+        period = device_page.Period.of(request, device, selectors.channels_for_device(device))
+        return downloads.readings_csv(device, period)
+
+    def get_fields(self, request, obj=None):
+        """A new device is provisioned by the service that makes it."""
+        return self.fields if obj else self.fields[:-2]
+
+    def save_model(self, request, obj, form, change):
+        """A new device gets its channels as any other does, from its class."""
+        if change:
+            super().save_model(request, obj, form, change)
+            return
+        names = ("device_id", "meter_number", "serial_number", "time_zone")
+        new = NewDevice(
+            device_class=obj.device_class.code, **{name: getattr(obj, name) for name in names}
+        )
+        devices_create([new], since=local_now(), reason="made by hand")
+        obj.pk = Device.objects.values_list("pk", flat=True).get(device_id=obj.device_id)
+
+    def response_post_save_add(self, request, obj):
+        return self.response_post_save_change(request, obj)
+
+    def get_readonly_fields(self, request, obj=None):
+        return ("device_id",) if obj else ()
+
+    def get_inlines(self, request, obj):
+        return self.inlines if obj else ()
+
+    def response_post_save_change(self, request, obj):
+        return HttpResponseRedirect(reverse("admin:devices_device_change", args=[obj.pk]))
+
+    def response_change(self, request, obj):
+        if "_continue" in request.POST:
+            messages.success(request, f"Device {obj} was saved. You may edit it again below.")
+            return HttpResponseRedirect(reverse("admin:devices_device_edit", args=[obj.pk]))
+        return super().response_change(request, obj)
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_download_permission(self, request) -> bool:
+        return request.user.has_perm("devices.download_device")

@@ -1,0 +1,83 @@
+"""Pages to look at: what a row leads to where the stock form is not what people need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from simple_history.admin import SimpleHistoryAdmin
+
+from tms.keyset import KeysetAdmin
+
+
+class PlainRelations:
+    """Relations as plain choices, without the buttons that open other rows in a window."""
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        for name in ("add", "change", "delete", "view"):
+            if hasattr(getattr(field, "widget", None), f"can_{name}_related"):
+                setattr(field.widget, f"can_{name}_related", False)
+        return field
+
+
+class RowHistory(SimpleHistoryAdmin):
+    """The history of a row: who changed what and when, to look at."""
+
+    object_history_list_template = "devices/history_list.html"
+
+    def revert_disabled(self, request, obj=None) -> bool:
+        """History is looked at; what was is made again by an edit, under its own checks."""
+        return True
+
+
+class RowPages(KeysetAdmin):
+    """Helps a model admin with pages of its own about one row, within the site's frame."""
+
+    def render_page(
+        self, request: HttpRequest, template: str, row: Any, context: dict[str, Any]
+    ) -> HttpResponse:
+        """A page about `row` (None: about one to be made)."""
+        request.current_app = self.admin_site.name
+        whole = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": str(row),
+            "original": row,
+            **context,
+        }
+        return TemplateResponse(request, template, whole)
+
+    def row_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        """The row, if it exists and may be looked at."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404(f"There is no {self.opts.verbose_name} numbered {object_id}.")
+        return row
+
+
+class PageAdmin(RowPages):
+    """A list whose rows lead to a page of its own template; nothing is edited on it."""
+
+    page_template = ""
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the template needs beside `original`, `title` and `opts`."""
+        raise NotImplementedError
+
+    def change_view(self, request, object_id, form_url="", extra_context=None):
+        row = self.row_or_404(request, object_id)
+        return self.render_page(request, self.page_template, row, self.page_context(request, row))
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
