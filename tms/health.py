@@ -1,0 +1,86 @@
+"""/healthz, /readyz and /metrics: what a load balancer and a monitoring system ask."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from tms.celery import app as celery_app
+
+SILENT = timedelta(minutes=3)  # a process without a heartbeat for so long has stopped
+PROCESSES = ("scheduler", "worker")
+
+
+class NotReady(Exception):
+    """What is not as it should be, in words."""
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """This process answers."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Each part the house needs: "ok" or what is wrong with it; 503 unless all are ok."""
+    checks: dict[str, Callable[[], None]] = {"database": _database}
+    if settings.BROKER_URL:
+        checks["broker"] = _broker
+    checks |= {name: lambda name=name: _heartbeat(name) for name in PROCESSES}
+    parts = {name: _outcome(check) for name, check in checks.items()}
+    ready = all(outcome == "ok" for outcome in parts.values())
+    return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Gauges in Prometheus text; none costs a query that grows."""
+    registry = CollectorRegistry()
+    numbers = dict(apps.get_model("devices", "Watermark").objects.values_list("name", "number"))
+    newest, folded = numbers.get("batch", 0), numbers.get("fold", 0)
+    _gauge(registry, "tms_batch_number", "Number of the newest committed batch").set(newest)
+    _gauge(registry, "tms_fold_lag", "Committed batches not yet folded").set(newest - folded)
+    age = _gauge(registry, "tms_heartbeat_age_seconds", "Age of the last heartbeat", "process")
+    for name, at in apps.get_model("devices", "Heartbeat").objects.values_list("name", "at"):
+        age.labels(name).set((timezone.now() - at).total_seconds())
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def _outcome(check: Callable[[], None]) -> str:
+    try:
+        check()
+    except NotReady as error:
+        return str(error)
+    except Exception as error:
+        return type(error).__name__  # no more: an address or a name would show to anybody
+    return "ok"
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def _broker() -> None:
+    with celery_app.connection_for_write(connect_timeout=2) as broker:
+        broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+
+
+def _heartbeat(name: str) -> None:
+    heartbeats = apps.get_model("devices", "Heartbeat").objects
+    at = heartbeats.filter(name=name).values_list("at", flat=True).first()
+    if at is None:
+        raise NotReady("never started")
+    if timezone.now() - at > SILENT:
+        raise NotReady(f"silent since {at:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _gauge(registry: CollectorRegistry, name: str, help_text: str, *labels: str) -> Gauge:
+    return Gauge(name, help_text, labels, registry=registry)

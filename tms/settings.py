@@ -1,0 +1,217 @@
+"""Settings: everything an installation may differ in comes from the environment.
+
+Each variable is documented in README.md; a test keeps that list and this file in step.
+"""
+
+import zoneinfo
+from pathlib import Path
+
+import environ
+
+# One source of time zones on every machine: the tzdata package that we pin.
+zoneinfo.reset_tzpath(())
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+DEBUG = env.bool("TMS_DEBUG", default=False)
+DATA_DIR = Path(env.str("TMS_DATA_DIR", default=str(BASE_DIR / "var"))).resolve()
+DATA_DIR.mkdir(parents=True, exist_ok=True)
+
+# --- secrets and hosts ------------------------------------------------------------------------
+# Without a key of its own an installation is a trial one: it makes a key in its data directory.
+SECRET_KEY = env.str("TMS_SECRET_KEY", default="")
+if not SECRET_KEY:
+    from tms.localkey import local_secret_key
+
+    SECRET_KEY = local_secret_key(DATA_DIR)
+ALLOWED_HOSTS = env.list("TMS_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("TMS_TRUSTED_ORIGINS", default=[])
+# TLS: on when a proxy terminates it in front of us; switches secure cookies, HSTS and redirect.
+TLS = env.bool("TMS_TLS", default=False)
+
+# --- the house --------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "tms.apps.TmsAdminConfig",
+    "tms.apps.TmsConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "ninja",
+    "simple_history",
+    "devices",
+    "events",
+    "exports",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "tms.urls"
+WSGI_APPLICATION = "tms.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# A lower app offers a hook, a higher app supplies it: dotted names, called in this order.
+TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
+TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
+TMS_PURGE_BOUNDS: list[str] = []  # () → the highest number that may be purged, or None
+TMS_SWEEPS = ["devices.tasks.fold"]  # what a worker without a broker looks for
+TMS_TICKS = ["devices.tasks.fold", "devices.tasks.maintain"]  # what the scheduler does each minute
+TMS_API_ROUTERS = ["devices.api.router", "events.api.router"]
+TMS_DASHBOARD_CARDS = ["devices.dashboard.cards", "events.dashboard.cards"]
+TMS_DEVICE_SECTIONS = ["events.sections.device_events"]  # (request, device), on a device's page
+TMS_SEARCHES = ["devices.dashboard.search"]  # (request, text) -> address, of the header's box
+TMS_FORMATS = env.list("TMS_FORMATS", default=[])
+TMS_SENDER_CODE = env.str("TMS_SENDER_CODE", default="TMS")
+
+# --- database and broker ----------------------------------------------------------------------
+DATABASES = {
+    "default": env.db_url("TMS_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'tms.sqlite3'}")
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # Writers take the lock at once (no deadlock by upgrade); FULL keeps what was acknowledged
+    # through a power cut; WAL lets a long export read while batches are written.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 60,
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;"
+            "PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+    # A file, as in real life: SQLite in memory locks by other rules.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 600
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Empty: no broker; the worker process then sweeps the database for due work by itself.
+BROKER_URL = env.str("TMS_BROKER_URL", default="")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": BROKER_URL,
+        "KEY_PREFIX": "tms",
+    }
+    if BROKER_URL.startswith(("redis://", "rediss://", "unix://"))
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# --- limits and terms -------------------------------------------------------------------------
+TMS_BATCH_MAX_BYTES = env.int("TMS_BATCH_MAX_BYTES", default=64 * 1024 * 1024)  # unpacked
+TMS_BATCH_RATE = env.int("TMS_BATCH_RATE", default=6000)  # batches a minute and key
+TMS_KEY_DAYS = env.int("TMS_KEY_DAYS", default=35)  # idempotency keys
+TMS_BODY_DAYS = env.int("TMS_BODY_DAYS", default=0)  # posted bodies; 0 keeps none
+TMS_QUARANTINE_DAYS = env.int("TMS_QUARANTINE_DAYS", default=90)
+TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
+TMS_FILE_DAYS = env.int("TMS_FILE_DAYS", default=400)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+
+# --- log-in -----------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AUTH_PASSWORD_VALIDATORS[1]["OPTIONS"] = {"min_length": 10}
+AXES_FAILURE_LIMIT = 8
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "lockout.html"
+LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS
+SECURE_HSTS_SECONDS = 31536000 if TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+if TLS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "frame-ancestors": ["'none'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+
+# --- time and language ------------------------------------------------------------------------
+TIME_ZONE = env.str("TMS_TIME_ZONE", default="UTC")
+USE_TZ = True
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+DATE_FORMAT, DATETIME_FORMAT = "Y-m-d", "Y-m-d H:i"
+
+# --- static, files, mail ----------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("TMS_STATIC_ROOT", default=str(DATA_DIR / "static")))
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise wants it, even empty
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # a trial needs no collectstatic
+WHITENOISE_AUTOREFRESH = DEBUG
+EMAIL_CONFIG = env.email_url("TMS_EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+
+# --- tasks ------------------------------------------------------------------------------------
+CELERY_BROKER_URL = BROKER_URL or "memory://"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.str("TMS_LOG_LEVEL", default="INFO")},
+    "loggers": {"axes": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}
