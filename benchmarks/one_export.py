@@ -7,7 +7,8 @@ import json
 import resource
 import sys
 import time
-from datetime import UTC, datetime, time as midnight, timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import time as midnight
 
 import django
 

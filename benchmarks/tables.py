@@ -28,7 +28,6 @@ class Line:
         aim = f"{'≤' if self.at_most else '≥'} {self.aim:g}"
         return (self.what, self.ours, self.other, ratio, aim, "yes" if met else "no")
 
-
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

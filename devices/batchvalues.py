@@ -124,6 +124,7 @@ def _tokens_read(
         odd |= (point & behind) | ~(known if place else known | null | negative)
         behind |= point
     lengths = digits + behind + negative + null
+    odd |= behind & ((decimals == 0) | (decimals == digits))  # nothing on one side of the point
     plain = np.where(null, lengths == 1, (digits > 0) & (digits <= DIGITS))
     if odd.any() or not plain.all() or (lengths != np.char.str_len(texts)).any():
         return None
@@ -131,9 +132,7 @@ def _tokens_read(
     return integers, decimals, null
 
 
-def counts_of(
-    columns: Columns, mantissa: Ints, decimals: Ints
-) -> tuple[Ints, Flags]:
+def counts_of(columns: Columns, mantissa: Ints, decimals: Ints) -> tuple[Ints, Flags]:
     """Counts of each number's resolution mantissa / 10**decimals, (n,), and which are exact.
 
     `mantissa`, `decimals` (n,) or (1,). What is not exact, or too large, is flagged.

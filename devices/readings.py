@@ -11,12 +11,14 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+# A 64-bit count times a resolution of 18 digits needs more than the usual 28.
+EXACT = Context(prec=64, traps=[Inexact])
 Ints = npt.NDArray[np.int64]
 Masks = npt.NDArray[np.uint16]
 
@@ -299,11 +301,11 @@ class IntervalSeries:
     end_register: Decimal | None = None
 
     def values(self) -> list[Decimal | None]:
-        """Engineering values, None where missing."""
-        resolution = self.channel.resolution
+        """Engineering values, exact; None where missing."""
+        times, resolution = EXACT.multiply, self.channel.resolution
         missing = (self.status & int(Status.MISSING)).astype(bool).tolist()
         return [
-            None if gone else count * resolution
+            None if gone else times(Decimal(count), resolution)
             for count, gone in zip(self.counts.tolist(), missing, strict=True)
         ]
 

@@ -1,3 +1,5 @@
+"""The event catalogue, and what happened at the devices."""
+
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 

@@ -41,11 +41,11 @@ FLOORS = {
         **dict.fromkeys(("services", "catalogue", "mail"), SERVICES),
     },
     "exports": {
-        **dict.fromkeys(("formats", "naming", "sinks"), PURE),
+        **dict.fromkeys(("formats", "naming", "sinks", "schedules", "periods"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "stays"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),
-        **dict.fromkeys(("services", "delivery"), SERVICES),
+        **dict.fromkeys(("services", "intake", "ingest", "delivery"), SERVICES),
     },
 }
 TOP_ROOMS = {

@@ -10,8 +10,21 @@ from django.utils.html import format_html
 
 from devices.admin.pages import PageAdmin
 from devices.models import Batch
+from devices.readings import SOURCES
 
 REFUSALS_SHOWN = 200
+
+
+class SourceFilter(admin.SimpleListFilter):
+    """By source, from the words there are: no query looks which of them occur."""
+
+    title = parameter_name = "source"
+
+    def lookups(self, request, model_admin):
+        return [(word, word) for word in SOURCES]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(source=self.value()) if self.value() else queryset
 
 
 @admin.register(Batch)
@@ -23,6 +36,7 @@ class BatchAdmin(PageAdmin):
         *("registers", "events", "refusals"),
     )
     list_display_links = ("label",)
+    list_filter = (SourceFilter,)
     search_fields = ("number",)
     search_help_text = "The number of a batch."
     empty_hint = (

@@ -66,13 +66,8 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
     # --- the list ---
 
     def get_keyset(self, request) -> str:
-        """By device id; a filtered list in order of entry, which each filter's index can give."""
-        names = (
-            "state__exact",
-            "device_class__id__exact",
-            BillCycleFilter.parameter_name,
-        )
-        return "pk" if any(name in request.GET for name in names) else "device_id"
+        """By device id; a bill cycle in order of entry, which its index can give."""
+        return "pk" if BillCycleFilter.parameter_name in request.GET else "device_id"
 
     def get_keyset_path(self, request) -> str:
         in_cycle = BillCycleFilter.parameter_name in request.GET and not request.GET.get("q")

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from devices import selectors
 from devices.admin.pages import PageAdmin
 from devices.models import Quarantined
+from devices.services.ingest_quarantine import payload_open
 
 PAYLOAD_SHOWN = 20_000  # characters
 REASONS_SHOWN = 20
@@ -56,7 +57,7 @@ class QuarantinedAdmin(PageAdmin):
         return format_html('<span class="badge {}">{}</span>', row.state, row.get_state_display())
 
     def page_context(self, request, row):
-        payload = pretty(bytes(row.payload))
+        payload = pretty(payload_open(bytes(row.payload)))
         return {
             "title": f"Quarantined: {row.device}",
             "payload": payload[:PAYLOAD_SHOWN],
@@ -99,9 +100,9 @@ class QuarantinedAdmin(PageAdmin):
             )
         from devices.services.quarantine import quarantine_discard
 
-        quarantine_discard(held, request.user)
-        _tell(request, "discarded", len(held))
-        if not held:
+        gone = quarantine_discard(held, request.user)
+        _tell(request, "discarded", len(gone))
+        if not gone:
             messages.info(request, "Nothing was held among what was chosen.")
         return None
 

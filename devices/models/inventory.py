@@ -136,9 +136,11 @@ class Device(models.Model):
     device_id = IdentifierField("device", identifier="device_id", unique=True)
     meter_number = IdentifierField(identifier="meter_number", db_index=True)
     serial_number = IdentifierField(identifier="serial_number", blank=True, db_index=True)
-    device_class = models.ForeignKey(DeviceClass, models.PROTECT, related_name="devices")
+    device_class = models.ForeignKey(
+        DeviceClass, models.PROTECT, related_name="devices", db_index=False
+    )
     time_zone = models.CharField(max_length=40, default=system_zone, validators=[validate_zone])
-    state = models.CharField(max_length=13, choices=State, default=State.PLACED, db_index=True)
+    state = models.CharField(max_length=13, choices=State, default=State.PLACED)
     notes = models.CharField(max_length=255, blank=True)
     created = models.DateTimeField(auto_now_add=True)
 
@@ -146,6 +148,11 @@ class Device(models.Model):
 
     class Meta:
         ordering = ["device_id"]
+        indexes = [
+            # Filtered lists, page by page in the order of the device id.
+            models.Index(fields=["state", "device_id"], name="device_state"),
+            models.Index(fields=["device_class", "device_id"], name="device_of_class"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["meter_number"],
@@ -186,7 +193,7 @@ class Installation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.device_id} at {self.service_point_id or '–'} from {self.valid_from:%F}"
+        return f"{self.service_point_id or 'no service point'} from {self.valid_from:%F}"
 
 
 class FunctionalGroup(models.Model):
@@ -239,7 +246,7 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.device_id} in {self.group_id}"
+        return f"{self.group} from {self.valid_from:%F}"
 
     def save(self, *args, **kwargs) -> None:
         self.kind = self.group.kind

@@ -32,6 +32,7 @@ class Batch(models.Model):
     class Meta:
         ordering = ["-id"]
         verbose_name_plural = "batches"
+        indexes = [models.Index(fields=["source", "-id"], name="batch_source")]
         constraints = [
             models.UniqueConstraint(
                 Coalesce("api_key", models.Value(0, models.BigIntegerField())),

@@ -13,11 +13,12 @@ from typing import Literal, NamedTuple
 
 import msgspec
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from devices import batchform, journal
 from devices.batchform import BatchRefused, Created, Delivery, Form
+from devices.journal import locks
 from devices.models import ApiKey, Batch
 from devices.readings import SOURCES, Event, RegisterRead
 from devices.services.ingest_events import batch_hooks_run, events_check
@@ -32,8 +33,6 @@ from devices.services.ingest_resolve import Resolver, names_wanted
 
 __all__ = ["Answer", "BatchRefused", "KeyConflict", "Provision", "batch_accept"]
 
-# Shared by batches, exclusive to whoever closes a channel: no reading slips into a closed era.
-ERAS_LOCK = 0x544D5302
 ATTEMPTS = 5  # while others make the same devices or channels at the same time
 
 
@@ -84,6 +83,7 @@ def batch_accept(
 
     `key` names it among the batches of `api_key`. `provision` makes what is unknown. `body` is
     kept beside it. BatchRefused: nothing was stored. KeyConflict: another batch has the key.
+    OperationalError: others kept changing what the batch speaks of; it may be sent again.
     """
     for _ in range(ATTEMPTS):
         if key is not None and (stored := _stored(key, api_key, body_hash)):
@@ -104,7 +104,7 @@ def batch_accept(
                     return _store(batch, draft)
             except (_Changed, IntegrityError) as error:
                 meanwhile = error
-    raise meanwhile
+    raise OperationalError(f"the inventory changed {ATTEMPTS} times meanwhile") from meanwhile
 
 
 @contextmanager
@@ -220,6 +220,6 @@ def _eras_check(draft: Draft) -> None:
         return
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ERAS_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [locks.ERAS])
     if channels_closed(still_open):
         raise _Changed

@@ -139,9 +139,7 @@ def entries_cut(slots: Slots, places: Places, faults: Faults) -> list[Entry]:
     ]
 
 
-def entries_pack(
-    counts: Ints, masks: Masks | None, starts: Ints
-) -> list[tuple[bytes, bytes]]:
+def entries_pack(counts: Ints, masks: Masks | None, starts: Ints) -> list[tuple[bytes, bytes]]:
     """Packed counts and status of runs from `starts` (k,), each up to the next one.
 
     The same bytes as `blocks.pack_entry` and `blocks.pack_status` give run by run.
@@ -164,4 +162,3 @@ def entries_pack(
         (marks[w] + raw[w][w * a : w * b], status[2 * a : 2 * b] if f else b"")
         for a, b, w, f in zip(bounds, bounds[1:], width.tolist(), flagged, strict=False)
     ]
-

@@ -132,6 +132,7 @@ def _any_of(column: str, values: Iterable[str | int], kind: str) -> tuple[str, A
     """The condition that a column is one of any number of values, and its one parameter."""
     if sql.is_postgres():
         return f"{column} = ANY(%s::{kind}[])", list(values)
+    # The column is a name of ours; the values are one parameter.
     return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 
 
@@ -141,7 +142,7 @@ def key_is_limited(api_key: ApiKey | None) -> bool:
 
 
 def multipliers_find(devices: Sequence[int]) -> dict[int, list[tuple[datetime, Decimal]]]:
-    """The multipliers of devices' installations: device → (valid from, multiplier), oldest first."""
+    """Multipliers of devices' installations: device → (valid from, multiplier), oldest first."""
     found: dict[int, list[tuple[datetime, Decimal]]] = {}
     rows = (
         Installation.objects.filter(device__in=devices)
@@ -156,5 +157,5 @@ def multipliers_find(devices: Sequence[int]) -> dict[int, list[tuple[datetime, D
 def channels_closed(channels: Sequence[int]) -> bool:
     """Whether any of these channels has an end by now."""
     wanted, param = _any_of("id", channels, "bigint")
-    query = f"SELECT 1 FROM devices_channel WHERE valid_to IS NOT NULL AND {wanted} LIMIT 1"
+    query = "SELECT 1 FROM devices_channel WHERE valid_to IS NOT NULL AND " + wanted + " LIMIT 1"
     return bool(sql.rows(query, [param]))

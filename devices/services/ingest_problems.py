@@ -58,7 +58,6 @@ CODES = {
     "UNKNOWN_CLASS": "no such device class",
     "UNKNOWN_ZONE": "no IANA time zone",
     "NOT_ENOUGH": "too little is said to make the channel",
-    "NOTHING_ACCEPTED": "no meter of the batch could be taken",
 }
 
 
@@ -98,4 +97,5 @@ class Faults:
 
     def refused(self) -> list[Problem]:
         """Of a batch that is taken in part: every meter that is not, with its first problems."""
-        return [p for meter in sorted(self.by_meter) for p in self.by_meter[meter][:LISTED_OF_METER]]
+        meters = sorted(self.by_meter)
+        return [p for meter in meters for p in self.by_meter[meter][:LISTED_OF_METER]]

@@ -63,7 +63,8 @@ class Made(NamedTuple):
         """Entries with real channels."""
         if not self.channels:
             return entries
-        return [e._replace(channel_id=self.channels.get(e.channel_id, e.channel_id)) for e in entries]
+        made = self.channels
+        return [e._replace(channel_id=made.get(e.channel_id, e.channel_id)) for e in entries]
 
     def of_devices(self, things: Sequence[tuple[int, T]]) -> Sequence[tuple[int, T]]:
         """Things of devices, with real ones."""
@@ -84,7 +85,8 @@ class Plan:
     devices: list[tuple[KnownDevice, Meter]] = field(default_factory=list)
     channels: list[tuple[KnownDevice, KnownChannel]] = field(default_factory=list)
     taken: dict[str, KnownDevice] = field(default_factory=dict)  # by meter number
-    _classes: dict[str, tuple[int, list[Template]] | None] = field(default_factory=dict)
+    _templates: dict[str, list[Template] | None] = field(default_factory=dict)  # by class
+    _class_keys: dict[str, int] = field(default_factory=dict)
 
     def device_add(self, index: int, meter: Meter, faults: Faults) -> KnownDevice | None:
         """A device for a meter that nobody knows; None, with a fault, when it cannot be."""
@@ -122,12 +124,14 @@ class Plan:
 
     def templates(self, code: str) -> list[Template] | None:
         """The channel templates of a class; None when there is no such class."""
-        if code not in self._classes:
+        if code not in self._templates:
+            self._templates[code] = None
             pk = DeviceClass.objects.filter(code=code).values_list("pk", flat=True).first()
-            rows = ChannelTemplate.objects.filter(device_class=pk).values_list(*Template._fields)
-            self._classes[code] = None if pk is None else (pk, [Template(*row) for row in rows])
-        found = self._classes[code]
-        return None if found is None else found[1]
+            if pk is not None:
+                rows = ChannelTemplate.objects.filter(device_class=pk)
+                self._class_keys[code] = pk
+                self._templates[code] = [Template(*r) for r in rows.values_list(*Template._fields)]
+        return self._templates[code]
 
     def channel_add(
         self, device: KnownDevice, block: Intervals, year: int
@@ -195,11 +199,10 @@ class Plan:
         return Made(made, {channel.pk: row.pk for (_, channel), row in pairs})
 
     def _device_row(self, device: KnownDevice) -> Device:
-        found = self._classes[device.device_class]
-        assert found is not None  # planned only of a class that is there
         names = ("device_id", "meter_number", "serial_number", "time_zone", "state")
         return Device(
-            device_class_id=found[0], **{name: getattr(device, name) for name in names}
+            device_class_id=self._class_keys[device.device_class],
+            **{name: getattr(device, name) for name in names},
         )
 
 
@@ -215,9 +218,7 @@ def _identifiers_check(names: dict[str, str]) -> None:
             raise _Refused(name, "BAD_IDENTIFIER", f"“{value[:40]}”: {fault}")
 
 
-def _quantity(
-    block: Intervals, templates: Sequence[Template]
-) -> tuple[str, str, Template | None]:
+def _quantity(block: Intervals, templates: Sequence[Template]) -> tuple[str, str, Template | None]:
     """Unit and flow, and the template of them."""
     if block.uom is None:
         for template in templates:
@@ -262,5 +263,3 @@ def _zones() -> frozenset[str]:
 def zone_known(name: str) -> bool:
     """Whether a name is that of an IANA zone."""
     return name in _zones()
-
-

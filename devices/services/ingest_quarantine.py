@@ -18,9 +18,7 @@ def strangers_keep(batch: Batch, form: Form, places: Iterable[int], faults: Faul
     Quarantined.objects.bulk_create(_rows(batch, form, places, faults), batch_size=500)
 
 
-def _rows(
-    batch: Batch, form: Form, places: Iterable[int], faults: Faults
-) -> Iterator[Quarantined]:
+def _rows(batch: Batch, form: Form, places: Iterable[int], faults: Faults) -> Iterator[Quarantined]:
     for place in places:
         meter, problem = form.meters[place], faults.by_meter[place][0]
         body = Form(source=form.source, meters=[meter])

@@ -138,7 +138,7 @@ def _number_faults(member: str, value: Decimal | None, decimals: int) -> Iterato
         yield member, "NOT_FINITE", f"{member} {value} is not a finite number"
     elif value and value.adjusted() >= WHOLE_DIGITS:
         yield member, "OVERFLOW", f"{member} {str(value)[:40]} has over {WHOLE_DIGITS} digits"
-    elif value and value.adjusted() < -decimals or _exponent(value) < -decimals:
+    elif _exponent(value) < -decimals:
         yield member, "TOO_FINE", f"{member} {str(value)[:40]} has over {decimals} decimals"
 
 
@@ -230,7 +230,8 @@ def reads_shelve(
 ) -> list[tuple[int, RegisterRead]]:
     """All reads of good meters with their devices: posted ones, then start and end readings.
 
-    `devices`: place in the batch → device. A reading that the batch has twice, differently, is noted and its meter left out.
+    `devices`: place in the batch → device. A reading that the batch has twice, differently, is
+    noted and its meter left out.
     """
     _interval_numbers_check(slots, desk.faults)
     while True:
@@ -283,5 +284,3 @@ def _interval_reads(slots: Slots, places: Places, desk: Desk) -> Iterator[Source
                 readings.instant(at), "CUR", (register,), source=desk.source, received=desk.now
             )
             yield run.meter, f"intervals[{run.index}].{member}", read
-
-

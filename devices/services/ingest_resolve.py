@@ -210,7 +210,8 @@ class Resolver:
             if found:
                 numbers = ", ".join(str(channel.number) for channel in found)
                 return "channel", "AMBIGUOUS_CHANNEL", f"channels {numbers} are each a {named}"
-            if any(_measures(e, block.uom, flow) for eras in device.channels.values() for e in eras):
+            every = (era for eras in device.channels.values() for era in eras)
+            if any(_measures(era, block.uom, flow) for era in every):
                 return _no_era(block)
         if self.plan is not None:
             return self.plan.channel_add(device, block, self.year)
@@ -294,9 +295,7 @@ def _measures(era: KnownChannel, unit: str, flow: str) -> bool:
     return era.unit == unit and era.flow == flow
 
 
-def _measuring(
-    device: KnownDevice, unit: str, flow: str, when: datetime
-) -> Iterator[KnownChannel]:
+def _measuring(device: KnownDevice, unit: str, flow: str, when: datetime) -> Iterator[KnownChannel]:
     for eras in device.channels.values():
         era = _era(eras, when)
         if era is not None and _measures(era, unit, flow):

@@ -6,75 +6,295 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('devices', '0002_store'),
+        ("devices", "0002_store"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='EventType',
+            name="EventType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mnemonic', models.CharField(editable=False, max_length=16, unique=True)),
-                ('category', models.CharField(choices=[('OUTG', 'Outage'), ('PQLT', 'Power quality'), ('TAMP', 'Tamper'), ('HDWR', 'Hardware'), ('COMM', 'Communications'), ('BILL', 'Demand and billing'), ('CONF', 'Configuration, clock, access')], max_length=4)),
-                ('severity', models.CharField(choices=[('I', 'Information'), ('W', 'Warning'), ('A', 'Alarm')], max_length=1)),
-                ('state', models.CharField(choices=[('S', 'Sets a condition'), ('C', 'Clears a condition'), ('P', 'Point event')], max_length=1)),
-                ('c1219_codes', models.CharField(blank=True, help_text='Standard event numbers, separated by “;”.', max_length=40, validators=[django.core.validators.RegexValidator('\\A[0-9]{1,5}(;[0-9]{1,5})*\\Z', 'Write e.g. 16;18.')], verbose_name='C12.19 codes')),
-                ('iec_codes', models.CharField(blank=True, help_text='The code that is sent; several go pairwise with the C12.19 codes.', max_length=80, verbose_name='IEC codes')),
-                ('iec_confidence', models.CharField(choices=[('observed', 'Observed in a manual or in the field'), ('composed', 'Composed by us; check before use with a partner'), ('none', 'No IEC code')], default='none', max_length=8, verbose_name='IEC confidence')),
-                ('default_routed', models.BooleanField(default=False, help_text='In the default message route “Outage and power quality”.')),
-                ('meaning', models.CharField(blank=True, max_length=120)),
-                ('nuisance', models.BooleanField(default=False, help_text='Stored and listed, never alarmed or routed by default.')),
-                ('unmapped', models.BooleanField(default=False, help_text='Arrived without being in the catalogue. Untick once it is described here, or give its code to another type as an alias.')),
-                ('paired_with', models.ForeignKey(blank=True, help_text='What clears the condition that this sets, or the reverse.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='events.eventtype')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("mnemonic", models.CharField(editable=False, max_length=16, unique=True)),
+                (
+                    "category",
+                    models.CharField(
+                        choices=[
+                            ("OUTG", "Outage"),
+                            ("PQLT", "Power quality"),
+                            ("TAMP", "Tamper"),
+                            ("HDWR", "Hardware"),
+                            ("COMM", "Communications"),
+                            ("BILL", "Demand and billing"),
+                            ("CONF", "Configuration, clock, access"),
+                        ],
+                        max_length=4,
+                    ),
+                ),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("I", "Information"), ("W", "Warning"), ("A", "Alarm")],
+                        max_length=1,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("S", "Sets a condition"),
+                            ("C", "Clears a condition"),
+                            ("P", "Point event"),
+                        ],
+                        max_length=1,
+                    ),
+                ),
+                (
+                    "c1219_codes",
+                    models.CharField(
+                        blank=True,
+                        help_text="Standard event numbers, separated by “;”.",
+                        max_length=40,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[0-9]{1,5}(;[0-9]{1,5})*\\Z", "Write e.g. 16;18."
+                            )
+                        ],
+                        verbose_name="C12.19 codes",
+                    ),
+                ),
+                (
+                    "iec_codes",
+                    models.CharField(
+                        blank=True,
+                        help_text="The code that is sent; several go pairwise with the C12.19 codes.",
+                        max_length=80,
+                        verbose_name="IEC codes",
+                    ),
+                ),
+                (
+                    "iec_confidence",
+                    models.CharField(
+                        choices=[
+                            ("observed", "Observed in a manual or in the field"),
+                            ("composed", "Composed by us; check before use with a partner"),
+                            ("none", "No IEC code"),
+                        ],
+                        default="none",
+                        max_length=8,
+                        verbose_name="IEC confidence",
+                    ),
+                ),
+                (
+                    "default_routed",
+                    models.BooleanField(
+                        default=False,
+                        help_text="In the default message route “Outage and power quality”.",
+                    ),
+                ),
+                ("meaning", models.CharField(blank=True, max_length=120)),
+                (
+                    "nuisance",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Stored and listed, never alarmed or routed by default.",
+                    ),
+                ),
+                (
+                    "unmapped",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Arrived without being in the catalogue. Untick once it is described here, or give its code to another type as an alias.",
+                    ),
+                ),
+                (
+                    "paired_with",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="What clears the condition that this sets, or the reverse.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="events.eventtype",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['mnemonic'],
+                "ordering": ["mnemonic"],
             },
         ),
         migrations.CreateModel(
-            name='EventAlias',
+            name="EventAlias",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=16, unique=True)),
-                ('phases', models.CharField(blank=True, help_text='The phases that the code itself names.', max_length=3, validators=[django.core.validators.RegexValidator('\\AA?B?C?\\Z', 'Phases are written A, B, C, AB … ABC.')])),
-                ('type', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='aliases', to='events.eventtype')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=16, unique=True)),
+                (
+                    "phases",
+                    models.CharField(
+                        blank=True,
+                        help_text="The phases that the code itself names.",
+                        max_length=3,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\AA?B?C?\\Z", "Phases are written A, B, C, AB … ABC."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "type",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="aliases",
+                        to="events.eventtype",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'event aliases',
-                'ordering': ['code'],
+                "verbose_name_plural": "event aliases",
+                "ordering": ["code"],
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('time', models.DateTimeField(help_text='When it happened; of receipt when that is not known.')),
-                ('time_valid', models.BooleanField(default=True)),
-                ('received', models.DateTimeField()),
-                ('identity', models.BigIntegerField(default=0, editable=False)),
-                ('origin', models.CharField(choices=[('S', 'C12.19 standard code'), ('M', 'Manufacturer code'), ('T', 'Raised by the module or TMS')], max_length=1)),
-                ('native', models.PositiveIntegerField(null=True, verbose_name='native code')),
-                ('iec_code', models.CharField(blank=True, max_length=15, verbose_name='IEC code')),
-                ('category', models.CharField(choices=[('OUTG', 'Outage'), ('PQLT', 'Power quality'), ('TAMP', 'Tamper'), ('HDWR', 'Hardware'), ('COMM', 'Communications'), ('BILL', 'Demand and billing'), ('CONF', 'Configuration, clock, access')], max_length=4)),
-                ('severity', models.CharField(choices=[('I', 'Information'), ('W', 'Warning'), ('A', 'Alarm')], max_length=1)),
-                ('event_id', models.CharField(blank=True, max_length=64, verbose_name="sender's id")),
-                ('phases', models.CharField(blank=True, max_length=3)),
-                ('value', models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True)),
-                ('unit', models.CharField(blank=True, max_length=6)),
-                ('duration', models.PositiveIntegerField(blank=True, null=True, verbose_name='duration (s)')),
-                ('text', models.CharField(blank=True, max_length=255)),
-                ('replay', models.CharField(blank=True, choices=[('', 'Live'), ('D', "Read later from the meter's log"), ('R', 'Sent again by an operator')], max_length=1)),
-                ('batch', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='event_rows', to='devices.batch')),
-                ('device', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.DO_NOTHING, related_name='events', to='devices.device')),
-                ('type', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='events.eventtype')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "time",
+                    models.DateTimeField(
+                        help_text="When it happened; of receipt when that is not known."
+                    ),
+                ),
+                ("time_valid", models.BooleanField(default=True)),
+                ("received", models.DateTimeField()),
+                ("identity", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[
+                            ("S", "C12.19 standard code"),
+                            ("M", "Manufacturer code"),
+                            ("T", "Raised by the module or TMS"),
+                        ],
+                        max_length=1,
+                    ),
+                ),
+                ("native", models.PositiveIntegerField(null=True, verbose_name="native code")),
+                ("iec_code", models.CharField(blank=True, max_length=15, verbose_name="IEC code")),
+                (
+                    "category",
+                    models.CharField(
+                        choices=[
+                            ("OUTG", "Outage"),
+                            ("PQLT", "Power quality"),
+                            ("TAMP", "Tamper"),
+                            ("HDWR", "Hardware"),
+                            ("COMM", "Communications"),
+                            ("BILL", "Demand and billing"),
+                            ("CONF", "Configuration, clock, access"),
+                        ],
+                        max_length=4,
+                    ),
+                ),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("I", "Information"), ("W", "Warning"), ("A", "Alarm")],
+                        max_length=1,
+                    ),
+                ),
+                (
+                    "event_id",
+                    models.CharField(blank=True, max_length=64, verbose_name="sender's id"),
+                ),
+                ("phases", models.CharField(blank=True, max_length=3)),
+                (
+                    "value",
+                    models.DecimalField(blank=True, decimal_places=6, max_digits=14, null=True),
+                ),
+                ("unit", models.CharField(blank=True, max_length=6)),
+                (
+                    "duration",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="duration (s)"),
+                ),
+                ("text", models.CharField(blank=True, max_length=255)),
+                (
+                    "replay",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "Live"),
+                            ("D", "Read later from the meter's log"),
+                            ("R", "Sent again by an operator"),
+                        ],
+                        max_length=1,
+                    ),
+                ),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="event_rows",
+                        to="devices.batch",
+                    ),
+                ),
+                (
+                    "device",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="events",
+                        to="devices.device",
+                    ),
+                ),
+                (
+                    "type",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="events",
+                        to="events.eventtype",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['received', 'id'], name='event_received'), models.Index(fields=['category', 'id'], name='event_category'), models.Index(fields=['severity', 'id'], name='event_severity')],
-                'constraints': [models.UniqueConstraint(fields=('device', 'time', 'type', 'identity'), name='event_once'), models.UniqueConstraint(condition=models.Q(('time_valid', False), models.Q(('event_id', ''), _negated=True)), fields=('device', 'event_id', 'type'), name='timeless_event_once')],
+                "indexes": [
+                    models.Index(fields=["received", "id"], name="event_received"),
+                    models.Index(fields=["category", "id"], name="event_category"),
+                    models.Index(fields=["severity", "id"], name="event_severity"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("device", "time", "type", "identity"), name="event_once"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(
+                            ("time_valid", False), models.Q(("event_id", ""), _negated=True)
+                        ),
+                        fields=("device", "event_id", "type"),
+                        name="timeless_event_once",
+                    ),
+                ],
             },
         ),
     ]

@@ -14,11 +14,10 @@ TIME = datetime(2026, 4, 2, 19, 31, 7, tzinfo=UTC)
 ROUNDS, DEVICES = 5, 2000
 
 
+@pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_two_batches_that_share_events_and_a_new_code_both_succeed(batch_make):
     """Their lists run in opposite directions, so that rows inserted as listed would deadlock."""
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time")
     batches = [batch_make(), batch_make()]
     barrier = Barrier(len(batches), timeout=20)
     stored: list[int] = []

@@ -61,9 +61,13 @@ def pieces_series(pieces: Sequence[Piece]) -> Iterator[IntervalSeries]:
         order = np.lexsort((order, stamps, ends))
     last = np.append(ends[order][1:] != ends[order][:-1], True)
     chosen = order[last]
-    for channel, scale in dict.fromkeys((piece.channel, piece.scale) for piece in pieces):
-        mine = np.array([(piece.channel, piece.scale) == (channel, scale) for piece in pieces])
-        picked = chosen[mine[owners[chosen]]]
+    keys = [(piece.channel, piece.scale) for piece in pieces]
+    kinds = list(dict.fromkeys(keys))
+    for channel, scale in kinds:
+        picked = chosen
+        if len(kinds) > 1:
+            mine = np.array([key == (channel, scale) for key in keys])
+            picked = chosen[mine[owners[chosen]]]
         if len(picked):
             found, decimals = _coarsest(counts[picked], scale)
             unit = channel._replace(resolution=Decimal(1).scaleb(-decimals))

@@ -4,12 +4,23 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from devices.readings import Frame, MeterData, Status, instant
+import pytest
+
+from devices.readings import (
+    DeviceInfo,
+    Frame,
+    IntervalSeries,
+    MeterData,
+    RegisterRead,
+    RegisterValue,
+    Status,
+    instant,
+)
 from exports.formats import get
-from exports.formats.base import Inventory, ReadReport, Tally, WriteContext
+from exports.formats.base import FormatError, Inventory, ReadReport, Tally, WriteContext
 from exports.formats.cmep.run import Run
 from exports.formats.cmep.writer import FrameWriter
-from tests.exports.formats.cmep_cases import minute
+from tests.exports.formats.cmep_cases import METER, minute
 
 CMEP = get("cmep")
 CONTEXT = ("mode", "sender", "receiver", "destination", "on_error", "on_unsupported")
@@ -82,3 +93,40 @@ def values_sent(meter: MeterData, sensus: bool = False, split: bool = False) -> 
         for key, (value, mask) in values_of(meter).items()
         if not (split and value is None)
     }
+
+
+# --- one meter, a few lines ---------------------------------------------------------------------
+
+
+def lines(meter: MeterData | list[MeterData], **words: object) -> list[str]:
+    """The lines written, the same by both writers."""
+    meters = meter if isinstance(meter, list) else [meter]
+    data, _ = write(meters, **words)
+    assert data == write(meters, compiled=False, **words)[0]
+    return data.decode().splitlines()
+
+
+def fields(*found: IntervalSeries, device: DeviceInfo = METER, **words: object) -> list[str]:
+    """The fields of the only line."""
+    [line] = lines(MeterData(device, found), **words)
+    return line.split(",")
+
+
+def refusal(meter: MeterData | list[MeterData], **words: object) -> str:
+    """The refusal's message, the same by both writers."""
+    meters = meter if isinstance(meter, list) else [meter]
+    texts = []
+    for compiled in (True, False):
+        with pytest.raises(FormatError) as caught:
+            write(meters, compiled=compiled, **words)
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+    return texts[0]
+
+
+def of(*found: IntervalSeries, **device: str) -> MeterData:
+    return MeterData(METER._replace(**device), found)
+
+
+def reads(*values: RegisterValue, time: str = "202603140700", kind: str = "CUR") -> MeterData:
+    return MeterData(METER, reads=(RegisterRead(minute(time), kind, values),))

@@ -1,72 +1,31 @@
-"""The writer: options, order, counts, and every refusal."""
+"""The writer: header, slots, values, order and counts."""
 
 import io
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from devices.readings import (
     NEVER,
-    DeviceInfo,
     Frame,
-    IntervalSeries,
     MeterData,
-    RegisterRead,
     RegisterValue,
+    Sheet,
     Status,
 )
-from exports.formats.base import FormatError, OptionError, Tally
-from exports.formats.cmep.records import Slot, chunks
-from exports.formats.cmep.run import Run
+from exports.formats.base import Tally
 from tests.exports.formats.cmep_cases import (
     EIGHT,
     FIRST,
     METER,
-    PACIFIC,
     PULSES,
-    minute,
     register,
     series,
 )
-from tests.exports.formats.cmep_tools import CMEP, context, write
+from tests.exports.formats.cmep_tools import CMEP, context, fields, lines, of, reads, write
 
 BOTH = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "declared"])
-
-
-def lines(meter: MeterData | list[MeterData], **words: object) -> list[str]:
-    """The lines written, the same by both writers."""
-    meters = meter if isinstance(meter, list) else [meter]
-    data, _ = write(meters, **words)
-    assert data == write(meters, compiled=False, **words)[0]
-    return data.decode().splitlines()
-
-
-def fields(*found: IntervalSeries, device: DeviceInfo = METER, **words: object) -> list[str]:
-    """The fields of the only line."""
-    [line] = lines(MeterData(device, found), **words)
-    return line.split(",")
-
-
-def refusal(meter: MeterData | list[MeterData], **words: object) -> str:
-    """The refusal's message, the same by both writers."""
-    meters = meter if isinstance(meter, list) else [meter]
-    texts = []
-    for compiled in (True, False):
-        with pytest.raises(FormatError) as caught:
-            write(meters, compiled=compiled, **words)
-        texts.append(str(caught.value))
-    assert texts[0] == texts[1]
-    return texts[0]
-
-
-def of(*found: IntervalSeries, **device: str) -> MeterData:
-    return MeterData(METER._replace(**device), found)
-
-
-def reads(*values: RegisterValue, time: str = "202603140700", kind: str = "CUR") -> MeterData:
-    return MeterData(METER, reads=(RegisterRead(minute(time), kind, values),))
-
-
 KWH = series("KWH", FIRST, EIGHT)
 REGISTERS = {"include": "registers"}
 
@@ -294,75 +253,6 @@ def test_cubic_metres_are_converted_when_told() -> None:
     assert fields(one, convert_m3="GAL")[10::6] == ["GAL", "528.3441"]
 
 
-@pytest.mark.parametrize(
-    ("unit", "flow", "options", "code"),
-    [
-        ("KWH", "DEL", {}, "KWHREG"),
-        ("KVARH", "DEL", {"kvarh_sign": "cmep120"}, "KVARHREG"),
-        ("KWH", "REC", {"dialect": "sensus"}, "GKWHREG"),
-        ("KWH", "NET", {"dialect": "sensus"}, "NKWHREG"),
-        ("KWH", "TOT", {"dialect": "sensus"}, "SKWHREG"),
-        ("CF", "DEL", {"dialect": "sensus"}, "CFREG"),
-        ("CF", "DEL", {"gasreg_unit": "CF"}, "GASREG"),
-        ("THERM", "DEL", {"gasreg_unit": "THERM"}, "GASREG"),
-        ("M3", "DEL", {"convert_m3": "GAL", "dialect": "sensus"}, "GALREG"),
-    ],
-)
-def test_register_codes(unit: str, flow: str, options: dict[str, str], code: str) -> None:
-    value = RegisterValue("SUM", unit, flow, value=Decimal(7))
-    [line] = lines(reads(value), **REGISTERS, **options)
-    assert line.split(",")[10] == code
-
-
-# --- registers ----------------------------------------------------------------------------------
-
-
-def test_register_reads_ascend_and_leave_out_nulls() -> None:
-    found = register("KWH", {"202603150700": "2", "202603140700": "1"})
-    null = RegisterValue("SUM", "KWH", "DEL", status=int(Status.MISSING))
-    meter = MeterData(METER, reads=(*found, RegisterRead(minute("202603141200"), "CUR", (null,))))
-    [line] = lines(meter, **REGISTERS)
-    assert line.split(",")[12:] == ["", "2", "202603140700", "", "1", "202603150700", "", "2"]
-
-
-def test_two_reads_in_a_minute_the_later_stays() -> None:
-    early, late = (RegisterValue("SUM", "KWH", "DEL", value=Decimal(n)) for n in (1, 2))
-    at = minute("202603140700")
-    meter = MeterData(
-        METER,
-        reads=(
-            RegisterRead(at.replace(second=30), "CUR", (late,)),
-            RegisterRead(at.replace(second=10), "CUR", (early,)),
-        ),
-    )
-    data, tally = write([meter], **REGISTERS)
-    assert data.decode().rstrip().endswith(",1,202603140700,,2")
-    assert tally.warnings.counts == {"CMW04": 2, "CMW05": 1, "CMW06": 1}
-
-
-def test_register_interval() -> None:
-    value = RegisterValue("SUM", "KWH", "DEL", value=Decimal(7), status=int(Status.RESET))
-    for options, interval, flag in (
-        ({}, "", ""),
-        ({"register_interval": "00000100"}, "00000100", ""),
-        ({"dialect": "sensus"}, "00000100", "R16384"),
-        ({"dialect": "sensus", "register_interval": "empty"}, "", "R16384"),
-    ):
-        found = lines(reads(value), **REGISTERS, **options)[0].split(",")
-        assert (found[12], found[15]) == (interval, flag)
-
-
-def test_classes_and_rates_not_carried_are_counted() -> None:
-    total = RegisterValue("SUM", "KWH", "DEL", value=Decimal(7))
-    peak = RegisterValue("MAX", "KW", "DEL", value=Decimal(7))
-    tier = RegisterValue("SUM", "KWH", "DEL", "A", value=Decimal(7))
-    data, tally = write([reads(total, peak, tier)], **REGISTERS)
-    assert data.count(b"\r\n") == 1
-    assert (tally.registers, tally.warnings.counts) == (1, {"FMT14": 2, "CMW06": 1})
-    text = refusal(reads(peak), on_unsupported="stop", **REGISTERS)
-    assert text.startswith("FMT14 CMEP E10293847/KW DEL 2026-03-14T07:00:00Z: register class MAX")
-
-
 # --- order, moves, counts -----------------------------------------------------------------------
 
 
@@ -433,7 +323,21 @@ def test_counts(compiled: bool) -> None:
     assert (tally.registers, tally.missing) == (1, 1)
 
 
+def test_what_a_run_has_to_select() -> None:
+    for include, intervals, registers in (
+        ("intervals", True, False),
+        ("registers", False, True),
+        ("both", True, True),
+    ):
+        options = CMEP.options_clean({"include": include})
+        assert CMEP.wants_intervals(options) is intervals
+        assert CMEP.wants_registers(options) is registers
+    assert CMEP.reads_at_end
+
+
 def test_empty_frames_write_nothing() -> None:
+    bare = Sheet(np.array([0]), [KWH.channel], KWH.ends[:0], KWH.counts[None, :0], None)
+    assert write(Frame([METER], [bare]))[0] == b""
     assert write([])[0] == b""
     assert write([MeterData(METER._replace(meter_number=""))], include="both")[0] == b""
     assert CMEP.empty == "none"
@@ -452,229 +356,3 @@ def test_sort_key_is_the_meter_id_of_the_setting() -> None:
         ("deviceid", "device_id"),
     ):
         assert CMEP.order(CMEP.options_clean({"meter_id": setting})) == attribute
-
-
-# --- refusals -----------------------------------------------------------------------------------
-
-
-def test_fmt01_time_without_zone() -> None:
-    naive = minute(FIRST).replace(tzinfo=None)
-    value = RegisterValue("SUM", "KWH", "DEL", value=Decimal(1))
-    meter = MeterData(METER, reads=(RegisterRead(naive, "CUR", (value,)),))
-    assert refusal(meter, **REGISTERS).startswith("FMT01 CMEP E10293847: time without zone")
-
-
-def test_fmt02_end_off_the_minute() -> None:
-    one = series("KWH", FIRST, ["1"])
-    one.ends[0] += 30
-    assert refusal(of(one)).startswith(
-        "FMT02 CMEP E10293847/1 2026-03-14T07:15:30Z: time 2026-03-14T07:15:30Z is finer"
-    )
-
-
-@pytest.mark.parametrize(
-    ("first", "seconds", "zone"),
-    [
-        ("202603140716", 900, PACIFIC),
-        ("202603140730", 3600, PACIFIC),
-        ("202603140700", 3600, "Asia/Kolkata"),
-        ("202603140701", 86400, PACIFIC),
-        ("202603140800", 86400, PACIFIC),
-    ],
-)
-def test_fmt03_end_off_the_grid(first: str, seconds: int, zone: str) -> None:
-    one = series("KWH", first, ["1"], seconds=seconds)
-    assert refusal(of(one, time_zone=zone)).startswith("FMT03 CMEP E10293847/1")
-
-
-def test_half_hour_zones_have_ends_at_half_past() -> None:
-    one = series("KWH", "202603140730", ["1"], seconds=3600)
-    assert len(lines(of(one, time_zone="Asia/Kolkata"))) == 1
-    frozen = series("KWH", "202603140730", ["1"], seconds=3600, grid_offset=19800)
-    assert len(lines(of(frozen))) == 1
-
-
-def test_fmt04_duplicate_and_overlapping_intervals() -> None:
-    double = series("KWH", "", ["1", "2"], ends=[FIRST, FIRST])
-    assert refusal(of(double)).startswith("FMT04 CMEP E10293847/1 2026-03-14T07:15:00Z")
-    eras = of(series("KWH", FIRST, ["1"] * 3), series("KWH", "202603140800", ["1"], seconds=3600))
-    assert len(lines(eras)) == 2
-    eras = of(series("KWH", FIRST, ["1"] * 4), series("KWH", "202603140800", ["1"], seconds=3600))
-    assert refusal(eras).startswith("FMT04 CMEP E10293847/KWH 2026-03-14T08:00:00Z")
-
-
-def test_fmt05_character_that_cannot_be_written() -> None:
-    assert "meter_id: character U+00C9" in refusal(of(KWH, meter_number="É1"))
-    assert "FMT05" in refusal(of(KWH), receiver_id="É")
-
-
-def test_fmt06_only_with_strict_widths() -> None:
-    wide = of(KWH, account_id="A" * 13)
-    assert len(lines(wide)) == 1
-    assert "sender_customer_id: 13 characters, at most 12" in refusal(wide, strict_widths="yes")
-
-
-def test_fmt07_numbers_too_long() -> None:
-    one = series("KWH", FIRST, ["1"], resolution="1")
-    one.counts[0] = 10**10
-    assert refusal(of(one)).startswith("FMT07 CMEP E10293847/1 2026-03-14T07:15:00Z: value: number")
-    finer = {"multiplier": Decimal("0.000001"), "multiplier_applied": False}
-    pulses = series("PULSE", FIRST, ["1"], **finer)
-    assert "FMT07" in refusal(of(pulses), pulses="yes")
-    dial = reads(RegisterValue("SUM", "KWH", "DEL", value=Decimal(10**10)))
-    assert "FMT07" in refusal(dial, **REGISTERS)
-    huge = reads(RegisterValue("SUM", "KWH", "DEL", value=Decimal("1E+500")))
-    assert "FMT07" in refusal(huge, **REGISTERS)
-
-
-@pytest.mark.parametrize(
-    ("unit", "flow"),
-    [("A", "DEL"), ("PF", "DEL"), ("M3", "DEL"), ("PULSE", "DEL"), ("V", "REC"), ("THERM", "REC")],
-)
-def test_fmt08_units_without_a_code(unit: str, flow: str) -> None:
-    meter = of(series(unit, FIRST, ["1"], flow=flow))
-    text = refusal(meter, on_unsupported="stop")
-    assert text == f"FMT08 CMEP E10293847/1: unit {unit} (flow {flow}) has no code in this format"
-
-
-@pytest.mark.parametrize("unit", ["KW", "GAL", "CF", "PULSE", "M3"])
-def test_fmt08_registers_without_a_code(unit: str) -> None:
-    value = RegisterValue("SUM", unit, "DEL", value=Decimal(1))
-    assert "FMT08" in refusal(reads(value), on_unsupported="stop", **REGISTERS)
-
-
-def test_fmt10_register_that_is_no_number() -> None:
-    for number in ("NaN", "Infinity"):
-        value = RegisterValue("SUM", "KWH", "DEL", value=Decimal(number))
-        assert "FMT10" in refusal(reads(value), **REGISTERS)
-
-
-@pytest.mark.parametrize("text", ["a,b", 'a"b', "a\rb", "a\nb", " a", "a\x7f"])
-def test_fmt11_forbidden_characters(text: str) -> None:
-    assert "FMT11" in refusal(of(KWH, account_id=text))
-    if text not in ("a,b", " a"):
-        assert "FMT11" in refusal(of(KWH, account_id=text), quote_ids="yes")
-
-
-def test_fmt12_value_and_missing_mark_disagree() -> None:
-    one = series("KWH", FIRST, ["1"], status={0: 3})
-    assert refusal(of(one)).startswith("FMT12 CMEP E10293847/1 2026-03-14T07:15:00Z")
-    value = RegisterValue("SUM", "KWH", "DEL", value=Decimal(1), status=1)
-    assert "FMT12" in refusal(reads(value), **REGISTERS)
-
-
-@pytest.mark.parametrize(
-    ("unit", "flow", "dialect"),
-    [
-        ("KWH", "NET", "cmep120"),
-        ("KWH", "TOT", "cmep120"),
-        ("KW", "NET", "sensus"),
-        ("KVARH", "Q1", "cmep120"),
-        ("KWH", "Q1", "sensus"),
-    ],
-)
-def test_fmt13_flows_not_carried(unit: str, flow: str, dialect: str) -> None:
-    meter = of(series(unit, FIRST, ["1"], flow=flow))
-    assert "FMT13" in refusal(meter, dialect=dialect, on_unsupported="stop")
-    value = RegisterValue("SUM", "KVARH", "Q1", value=Decimal(1))
-    assert "FMT13" in refusal(reads(value), on_unsupported="stop", **REGISTERS)
-
-
-def test_register_flows_without_a_code() -> None:
-    value = RegisterValue("SUM", "CF", "REC", value=Decimal(1))
-    words = {"dialect": "sensus", "on_unsupported": "stop", **REGISTERS}
-    assert "FMT08" in refusal(reads(value), **words)
-
-
-def test_fmt17_interval_length_not_carried() -> None:
-    assert "FMT17" in refusal(of(series("KWH", FIRST, ["1"], seconds=420)), on_unsupported="stop")
-
-
-def test_cme01_empty_ids() -> None:
-    assert refusal(of(KWH, meter_number="")).startswith("CME01 CMEP: meter_id is empty")
-    assert "sender_id is empty" in refusal(of(KWH), sender="")
-    assert "receiver_id is empty" in refusal(of(KWH), receiver="", destination=True)
-    dials = MeterData(METER._replace(meter_number=""), reads=register("KWH", {FIRST: "1"}))
-    assert "CME01" in refusal(dials, **REGISTERS)
-
-
-def test_cme02_line_too_long_with_one_triplet() -> None:
-    """No field is long enough for it, so it is asked of the splitting itself."""
-    header = Run(context()).values | {
-        **{"record_type": "MEPMD01", "sender_customer_id": "", "receiver_customer_id": ""},
-        **{"meter_id": "E1", "commodity": "E", "units": "KWH"},
-        **{"calculation_constant": Decimal(1), "interval": 900},
-    }
-    slot = Slot(0, b"x" * 2000, missing=False, fresh=False, odd=False)
-    with pytest.raises(FormatError, match="bytes even with one triplet"):
-        list(chunks([slot], header, Run(context())))
-
-
-def test_cme03_field_too_long() -> None:
-    assert "at most 255" in refusal(of(KWH), receiver_customer_id="x" * 256)
-    comma = {"sender_customer_id": "x" * 253 + ","}
-    assert "CME03" in refusal(of(KWH), quote_ids="yes", **comma)
-    assert "at most 253" in refusal(of(KWH), receiver_customer_id="," * 254, quote_ids="yes")
-
-
-def test_cme04_unit_does_not_suit_the_commodity() -> None:
-    assert refusal(of(KWH), commodity="G").startswith(
-        "CME04 CMEP E10293847/1: unit KWH does not suit commodity G"
-    )
-
-
-def test_cme05_two_channels_of_one_unit() -> None:
-    two = of(KWH, series("KWH", FIRST, ["1"], number=2))
-    assert refusal(two).startswith("CME05 CMEP E10293847/2: two channels give unit KWH")
-    quadrants = of(
-        series("KVARH", FIRST, ["1"], flow="Q1", number=1),
-        series("KVARH", FIRST, ["1"], flow="Q4", number=2),
-    )
-    assert "CME05" in refusal(quadrants, kvarh_sign="cmep120")
-    value = RegisterValue("SUM", "KWH", "DEL", value=Decimal(1))
-    assert "CME05" in refusal(reads(value, value), **REGISTERS)
-
-
-@pytest.mark.parametrize("flow", ["REC", "NET", "TOT"])
-def test_cme06_reverse_registers_need_the_sensus_dialect(flow: str) -> None:
-    value = RegisterValue("SUM", "KWH", flow, value=Decimal(1))
-    text = refusal(reads(value), on_unsupported="stop", **REGISTERS)
-    assert text.endswith(f"register of flow {flow} needs dialect sensus")
-
-
-# --- what a refusal stops -----------------------------------------------------------------------
-
-
-@BOTH
-def test_a_channel_that_cannot_be_carried_is_left_out(compiled: bool) -> None:
-    amps = series("A", FIRST, ["1"], number=2)
-    data, tally = write([of(KWH, amps)], compiled)
-    assert data.count(b"\r\n") == 1
-    [left] = tally.left_out
-    assert (left.device, left.channel, left.code) == (METER, amps.channel, "FMT08")
-    assert tally.warnings.counts == {"FMT08": 1}
-
-
-@BOTH
-def test_a_refused_meter_is_left_out_whole(compiled: bool) -> None:
-    dials = register("KWH", {FIRST: "1E+500"})
-    bad = [
-        of(series("KWH", FIRST, ["1"], status={0: 3}), meter_number="E1"),
-        MeterData(METER._replace(meter_number="E2"), (KWH,), dials),
-    ]
-    good = of(KWH, meter_number="E3")
-    options = {"on_error": "skip_meter", "include": "both"}
-    data, tally = write([*bad, good], compiled, **options)
-    assert data == write([good])[0]
-    assert tally.meters == 1
-    assert [(left.device.meter_number, left.channel, left.code) for left in tally.left_out] == [
-        ("E1", None, "FMT12"),
-        ("E2", None, "FMT07"),
-    ]
-
-
-def test_options_are_checked() -> None:
-    with pytest.raises(OptionError, match="max_triplets: '49'"):
-        CMEP.options_clean({"max_triplets": "49"})
-    with pytest.raises(OptionError, match="no option 'a_means' for write"):
-        CMEP.options_clean({"a_means": "actual"}, "write")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.formats.base import FormatError, ReadReport
+from exports.formats.cmep.fields import Identifier, split_fields
 from exports.formats.kinds import U16, Const, Duration, Integer, Kind, Minute, Number, Text, Word
 from exports.formats.layout import Column, Field, LayoutError, Line, Record
 from exports.formats.text import LINE_LIMIT, plain, text_lines
@@ -157,6 +158,13 @@ def test_numbers_come_back(value: Decimal) -> None:
     assert kind.get(kind.put(value, "v", 7)) == value
 
 
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters='"')))
+def test_identifiers_come_back_quoted_where_they_must_be(text: str) -> None:
+    kind = Identifier()
+    raw = kind.put(text, "id", 255)
+    assert [kind.get(field) for field in split_fields(b"x," + raw + b",y")] == ["x", text, "y"]
+
+
 def test_exact_numbers_are_not_rounded() -> None:
     with pytest.raises(FormatError, match="FMT07"):
         Number(3, 2, exact=True).put(Decimal("1.005"), "v", 7)
@@ -187,6 +195,13 @@ def test_durations() -> None:
 )
 def test_plain_numbers(value: str, decimals: int, text: str) -> None:
     assert plain(Decimal(value), decimals) == text
+
+
+def test_numbers_without_end_are_refused() -> None:
+    with pytest.raises(FormatError, match="FMT10"):
+        plain(Decimal("Infinity"), 2)
+    with pytest.raises(FormatError, match="FMT07"):
+        plain(Decimal("1E+101"), 2)
 
 
 # --- lines of a stream --------------------------------------------------------------------------
