@@ -124,17 +124,24 @@ def _relative(kind: str, now: datetime, zone: str, days: int) -> Period:
     today = now.astimezone(ZoneInfo(zone)).date()
     month = today.replace(day=1)
     moment = now.astimezone(UTC).replace(microsecond=0)  # files show whole seconds
-    if kind == "yesterday":
-        return _instant(today - timedelta(days=1), zone), _instant(today, zone)
     if kind == "today":
         return _instant(today, zone), moment
     if kind == "month_to_date":
         return _instant(month, zone), moment
     if kind == "previous_month":
         return _instant((month - timedelta(days=1)).replace(day=1), zone), _instant(month, zone)
-    if not 1 <= days <= MAX_DAYS:
+    count = 1 if kind == "yesterday" else days
+    if not 1 <= count <= MAX_DAYS:
         raise PeriodRefused(f"{KINDS[kind].label}: {days} days; write 1 to {MAX_DAYS}")
-    return _instant(today - timedelta(days=days), zone), _instant(today, zone)
+    return _instant(_days_before(today, count, zone), zone), _instant(today, zone)
+
+
+def _days_before(day: date, count: int, zone: str) -> date:
+    """The date `count` local days before one; a date that a zone has left out is no day."""
+    for _ in range(count):
+        last = _instant(day, zone) - timedelta(seconds=1)
+        day = last.astimezone(ZoneInfo(zone)).date()
+    return day
 
 
 def _instant(when: When, zone: str) -> datetime:

@@ -52,7 +52,7 @@ TOP_ROOMS = {
     *("admin", "api", "apps", "commandline", "dashboard", "management", "migrations", "sections"),
     *("tasks", "resources"),
 }
-PURE_LIBRARIES = {"numpy", "lxml", "msgspec"}
+PURE_LIBRARIES = {"numpy", "lxml", "msgspec", "cronsim"}
 MAX_LINES = 400
 
 

@@ -131,7 +131,6 @@ TMS_KEY_DAYS = env.int("TMS_KEY_DAYS", default=35)  # idempotency keys
 TMS_BODY_DAYS = env.int("TMS_BODY_DAYS", default=0)  # posted bodies; 0 keeps none
 TMS_QUARANTINE_DAYS = env.int("TMS_QUARANTINE_DAYS", default=90)
 TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
-TMS_FILE_DAYS = env.int("TMS_FILE_DAYS", default=400)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
