@@ -170,7 +170,7 @@ def number_read(text: bytes, place: int, resolution: Decimal) -> int | None:
         raise _no_number(text, shown, place)
     sign, whole, part, power = found.groups(b"")
     exponent = int(power or 0) - len(part)
-    integer = int(whole + part)
+    integer: int = int(whole + part)
     if not integer:
         return 0
     mantissa, decimals = ratio(resolution)
@@ -179,7 +179,7 @@ def number_read(text: bytes, place: int, resolution: Decimal) -> int | None:
         raise ValueFault("OVERFLOW", f"{shown} is too large", place)
     # Exact in whole numbers: integer * 10**shift / mantissa.
     over, under = integer * 10 ** max(shift, 0), mantissa * 10 ** max(-shift, 0)
-    count, rest = divmod(over, under)
+    count, rest = divmod(int(over), int(under))
     if rest:
         raise ValueFault(
             "NOT_A_MULTIPLE",

@@ -1,87 +1,75 @@
-"""Files on their way in: JSON batches as posted, and every readable format, into one service."""
+"""Reading a file in any readable format into the store: the same service that takes batches."""
 
 import gzip
 import hashlib
 import io
-import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any
 
 import msgspec
+from django.conf import settings
 
 from devices import batchform
-from devices.batchform import BatchRefused, Delivery, Problem
+from devices.batchform import BatchRefused, Problem
 from devices.services.ingest import Provision, batch_accept
-from devices.services.ingest_files import Intake
 from exports import formats
 from exports.formats.base import ReadReport
+from exports.intake import Intake, Inventory
 
 JSON = "json"
 GZIP = b"\x1f\x8b"
-DEFAULT_SOURCE = "imported"
-WARNINGS_SHOWN = 20
+LISTED = 100  # problems of a file that are listed
+
+
+class FileRefused(Exception):
+    """Nothing of the file was stored; `problems` says why."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(f"{problems[0].path or 'file'}: {problems[0].message}")
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
-class IngestRequest:
-    """A file to take in. `source`, `on_error` empty: what a JSON file says, else the default.
-
-    `provision`: class of what is unknown; empty refuses it. `options`: the format's reader's.
-    """
+class FileRequest:
+    """A file and how it is to be read. `source` and `on_error` empty: the file's, or defaults."""
 
     path: Path
     format: str
     source: str = ""
-    provision: str = ""
-    resolution: Decimal | None = None
+    provision: Provision | None = None
     zone: str = ""
-    on_error: Literal["", "batch", "meter"] = ""
-    options: Mapping[str, object] = field(default_factory=dict)
+    on_error: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Ingested:
-    """What became of a file: the batch's answer; False when it had been stored before."""
+def file_ingest(request: FileRequest) -> tuple[dict[str, Any], list[str]]:
+    """Store a file's readings; the batch's answer and the reader's warnings.
 
-    answer: dict[str, Any]
-    created: bool
-    warnings: list[str]
-
-
-def file_ingest(request: IngestRequest) -> Ingested:
-    """Take in a file as one batch.
-
-    BatchRefused, KeyConflict: nothing was stored. OSError: the file cannot be read. OptionError,
-    UnknownFormat: it was asked for wrongly.
+    FileRefused: nothing was stored. OSError, OptionError, KeyConflict as they come.
     """
-    warnings: list[str] = []
+    body = _unpacked(request.path.read_bytes())
     if request.format == JSON:
-        body = _unpacked(request.path.read_bytes())
-        form = _json_form(request, body)
-        digest = hashlib.sha256(body).digest()
+        form, problems, warnings = _json(body, request), [], []
     else:
-        form = _file_form(request, warnings)
-        with request.path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").digest()
-    provision = None
-    if request.provision:
-        provision = Provision(request.provision, request.resolution, request.zone)
-    answer = batch_accept(
-        form, body_hash=digest, key=form.batch or None, api_key=None, provision=provision
-    )
-    return Ingested(json.loads(answer.text), answer.created, warnings)
-
-
-def readable() -> list[str]:
-    """Codes of what can be read."""
-    return [JSON, *(fmt.code for fmt in formats.every() if fmt.readable)]
-
-
-# --- JSON ---------------------------------------------------------------------------------------
+        form, problems, warnings = _read(body, request)
+    try:
+        answer = batch_accept(
+            form,
+            body_hash=hashlib.sha256(body).digest(),
+            key=form.batch,
+            api_key=None,
+            provision=request.provision,
+        )
+    except BatchRefused as error:
+        raise FileRefused(problems + error.problems) from error
+    report = msgspec.json.decode(answer.text)
+    if problems:
+        report["status"] = "partial"
+        report["refused"] = [msgspec.to_builtins(p) for p in problems] + report["refused"]
+    return report, warnings
 
 
 def _unpacked(body: bytes) -> bytes:
@@ -89,73 +77,47 @@ def _unpacked(body: bytes) -> bytes:
         return body
     try:
         return gzip.decompress(body)
-    except (EOFError, OSError, zlib.error) as error:
-        raise _damaged(error) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileRefused([Problem("", "BAD_GZIP", f"the file cannot be unpacked: {error}")]) from (
+            error
+        )
 
 
-def _damaged(error: Exception) -> BatchRefused:
-    return BatchRefused([Problem("", "BAD_GZIP", f"the gzip file is cut off or damaged: {error}")])
-
-
-def _json_form(request: IngestRequest, body: bytes) -> Delivery:
-    if request.on_error:
-        body = _on_error_set(body, request.on_error)
-    form = batchform.decode(body)
-    stated = "source" in msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    form.source = request.source or (form.source if stated else DEFAULT_SOURCE)
+def _json(body: bytes, request: FileRequest) -> batchform.Form:
+    try:
+        form = batchform.decode(body, on_error=request.on_error or None)
+    except BatchRefused as error:
+        raise FileRefused(error.problems) from error
+    if request.source:
+        form.source = request.source
     return form
 
 
-def _on_error_set(body: bytes, on_error: str) -> bytes:
-    """The body with another `on_error`; the member counts already while it is decoded."""
-    try:
-        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return body  # and let the decoder say why
-    members["on_error"] = msgspec.Raw(msgspec.json.encode(on_error))
-    return msgspec.json.encode(members)
-
-
-# --- other formats ------------------------------------------------------------------------------
-
-
-def _file_form(request: IngestRequest, warnings: list[str]) -> Delivery:
+def _read(body: bytes, request: FileRequest) -> tuple[batchform.Form, list[Problem], list[str]]:
+    """A file in one of our formats as a batch, with the records that could not be read."""
     fmt = formats.get(request.format)
     options = fmt.options_clean(request.options, "read")
-    intake = Intake(fmt.order(options), request.zone, fmt.states_resolution)
+    attribute = fmt.order(options)
+    inventory = Inventory(attribute)
     report = ReadReport()
-    on_error = request.on_error or "batch"
-    with request.path.open("rb") as stream:
-        try:
-            meters = list(fmt.read(_plain(stream), options, intake.channels, report))
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _damaged(error) from error
-    refused = [
-        Problem(f"record {issue.record}", issue.code, str(issue))
+    zone = request.zone or settings.TIME_ZONE
+    intake = Intake(fmt, attribute, inventory, zone)
+    meters = intake.meters(fmt.read(io.BytesIO(body), options, inventory, report))
+    problems = [
+        Problem(f"record {issue.record}", issue.code, str(issue).partition(" ")[2])
         for issue in report.issues
         if issue.level == "error"
-    ]
-    if refused and on_error == "batch":
-        raise BatchRefused(refused)
-    if not meters and not refused:
-        raise BatchRefused([Problem("", "NO_METERS", "the file holds no readings")])
-    form = intake.delivery(meters, request.source or DEFAULT_SOURCE, on_error, refused)
-    warnings.extend(_warnings(report, intake.moved))
-    return form
-
-
-def _plain(stream: BinaryIO) -> BinaryIO:
-    """A stream of the file's bytes, unpacked where it is gzip."""
-    packed = stream.read(len(GZIP)) == GZIP
-    stream.seek(0)
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream
-
-
-def _warnings(report: ReadReport, moved: int) -> Iterator[str]:
-    """The reader's first warnings; how many more there are; what was moved."""
-    found = [issue for issue in report.issues if issue.level == "warning"]
-    yield from map(str, found[:WARNINGS_SHOWN])
-    if report.warnings > WARNINGS_SHOWN:
-        yield f"{report.warnings - WARNINGS_SHOWN} more warnings"
-    if moved:
-        yield f"{moved} interval ends up to a minute off the grid were moved onto it"
+    ][:LISTED]
+    warnings = [str(issue) for issue in report.issues if issue.level == "warning"]
+    if problems and (request.on_error != "meter" or not meters):
+        raise FileRefused(problems)
+    if not meters:
+        raise FileRefused([Problem("", "EMPTY", "there are no readings in the file")])
+    if intake.snapped:
+        warnings.append(f"{intake.snapped} intervals missed their grid and were put on it")
+    form = batchform.Form(
+        meters=meters,
+        source=request.source or "imported",
+        on_error="meter" if request.on_error == "meter" else "batch",
+    )
+    return form, problems, warnings

@@ -155,7 +155,7 @@ def spread(first: Ints, last: Ints, weights: Floats) -> Ints:
 
 def hours_of(counts: Ints) -> Ints:
     """Quarter-hours (n, s) as hours (n, s / 4)."""
-    hours: Ints = counts.reshape(len(counts), -1, HOUR_SLOTS).sum(axis=2)
+    hours: Ints = counts.reshape(len(counts), counts.shape[1] // HOUR_SLOTS, HOUR_SLOTS).sum(2)
     return hours
 
 

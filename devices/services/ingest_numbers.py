@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from devices import batchvalues
-from devices.batchform import Intervals
 from devices.batchvalues import LARGEST, Columns, Flags, ValueFault
 from devices.readings import Ints, Masks, Status, status_parse
 from devices.services.ingest_problems import Faults
@@ -18,13 +17,6 @@ from devices.services.ingest_resolve import Run
 MISSING = int(Status.MISSING)
 NEVER_NULL = int(Status.ESTIMATED | Status.EDITED)
 ESTIMATED, EDITED = int(Status.ESTIMATED), int(Status.EDITED)
-
-
-class Series(Intervals, kw_only=True):
-    """A run of intervals that a file reader brought, as arrays (n,) instead of lists."""
-
-    numbers: Columns
-    masks: Masks
 
 
 @dataclass(slots=True)
@@ -67,7 +59,7 @@ def slots_read(runs: Sequence[Run], edited: bool, faults: Faults) -> Slots:
     Null slots have count 0. The runs come back sorted by how their numbers are given; those
     that have none, or both kinds, are left out.
     """
-    kinds: dict[str, list[Run]] = {"counts": [], "values": [], "series": []}
+    kinds: dict[str, list[Run]] = {"counts": [], "values": []}
     for run in runs:
         if kind := _kind(run, faults):
             kinds[kind].append(run)
@@ -76,7 +68,6 @@ def slots_read(runs: Sequence[Run], edited: bool, faults: Faults) -> Slots:
         for part in (
             kinds["counts"] and _counts_read(kinds["counts"], faults),
             kinds["values"] and _values_read(kinds["values"], faults),
-            kinds["series"] and _series_read(kinds["series"], faults),
         )
         if part
     ]
@@ -99,8 +90,6 @@ Part = tuple[Ints, Flags, Ints]  # counts, null, sizes
 
 def _kind(run: Run, faults: Faults) -> str:
     block = run.block
-    if isinstance(block, Series):
-        return "series"
     given = (block.counts is not None) + isinstance(block.values, msgspec.Raw)
     if given != 1:
         both = "both values and counts" if given else "neither values nor counts"
@@ -182,25 +171,6 @@ def _array_read(run: Run, array: bytes, faults: Faults) -> list[int | None]:
         return []
 
 
-def _series_read(runs: Sequence[Run], faults: Faults) -> Part:
-    numbers = [cast(Series, run.block).numbers for run in runs]
-    columns = Columns(
-        np.concatenate([n.integers for n in numbers]),
-        np.concatenate([n.decimals for n in numbers]),
-        np.concatenate([n.null for n in numbers]),
-        np.concatenate([n.sizes for n in numbers]),
-    )
-    counts, exact = _scaled(runs, columns)
-    slots = Slots(list(runs), np.concatenate(([0], np.cumsum(columns.sizes))), counts, None)
-    for run, place, slot in slots.first_of(~exact):
-        text = f"{columns.integers[slot]}e-{columns.decimals[slot]}".encode()
-        try:
-            batchvalues.number_read(text, place, run.channel.resolution)
-        except ValueFault as fault:
-            _fault(faults, run, f"values[{place}]", fault.code, str(fault))
-    return counts, columns.null, columns.sizes
-
-
 # --- status ------------------------------------------------------------------------------------
 
 
@@ -218,12 +188,9 @@ def _masks_read(slots: Slots, null: Flags, edited: bool, faults: Faults) -> None
     masks: Masks | None = None
     for index, run in enumerate(slots.runs):
         block = run.block
-        if isinstance(block, Series):
-            given: Masks | list[int] = block.masks
-        elif block.status is None:
+        if block.status is None:
             continue
-        else:
-            given = _status_read(run, block.status, words, faults)
+        given = _status_read(run, block.status, words, faults)
         first, last = slots.bounds[index : index + 2].tolist()
         if len(given) != last - first:
             if run.meter not in faults:

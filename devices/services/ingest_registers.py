@@ -173,7 +173,7 @@ def _value_faults(value: Posted, now: datetime) -> Iterator[Fault]:
         yield "flow", "UNKNOWN_FLOW", f"flow {value.flow[:20]}: {value.uom} has no direction, DEL"
     yield from _number_faults("value", value.value, DECIMALS)
     yield from _number_faults("multiplier", value.multiplier, 4)
-    if value.multiplier is not None and value.multiplier <= 0:
+    if value.multiplier is not None and value.multiplier.is_finite() and value.multiplier <= 0:
         yield "multiplier", "OUT_OF_RANGE", f"multiplier {value.multiplier} is not above 0"
     if value.peak_time is not None and value.peak_time >= NO_PEAK_BEFORE:
         yield from time_faults("peak_time", value.peak_time, now)

@@ -185,9 +185,10 @@ class Resolver:
             for member, code, message in block_faults(block, channel):
                 message = f"{meter.name} channel {channel.number}: {message}"
                 self.faults.add(index, f"{path}.{member}", code, message)
-        if block.multiplier is not None and channel.multiplier is None:
+        stated = block.multiplier
+        if stated is not None and stated.is_finite() and channel.multiplier is None:
             when = block.start + timedelta(seconds=channel.seconds)
-            self._claims.append(Claim(index, place, device, when, block.multiplier))
+            self._claims.append(Claim(index, place, device, when, stated))
         return Run(index, place, block, channel, int(block.start.timestamp()))
 
     def _channel(
@@ -270,11 +271,9 @@ def block_faults(block: Intervals, channel: KnownChannel) -> Iterator[tuple[str,
         )
     for member, attribute in CHECKED_OF_CHANNEL.items():
         said, held = getattr(block, member), getattr(channel, attribute)
-        if said is None or (held is None and member == "multiplier"):
-            continue
         if isinstance(said, Decimal) and not said.is_finite():
             yield member, "NOT_FINITE", f"{member} {said} is not a finite number"
-        elif said != held:
+        elif said is not None and said != held and not (held is None and member == "multiplier"):
             yield (
                 *(member, "INVENTORY_MISMATCH"),
                 f"{member} {str(said)[:40]}, but the inventory has {held}; correct one of them",

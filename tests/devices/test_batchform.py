@@ -83,8 +83,9 @@ def test_the_contracts_example_is_taken_as_it_is():
 
 
 def test_a_json_number_becomes_the_decimal_that_is_written():
-    form = decode(b'{"meters":[{"device":"A","registers":[{"time":"2026-04-01T05:00:00Z",'
-                  b'"values":[{"uom":"KWH","value":0.1000000000000000055511151231257827}]}]}]}')  # fmt: skip
+    read = b'{"time":"2026-04-01T05:00:00Z","values":[{"uom":"KWH","value":%s}]}'
+    number = b"0.1000000000000000055511151231257827"
+    form = decode(b'{"meters":[{"device":"A","registers":[%s]}]}' % (read % number))
     value = form.meters[0].registers[0].values[0].value
     assert value == Decimal("0.1000000000000000055511151231257827")
 

@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def fast(arrays, resolution=MILLI):
     assert exact.all()
     flat = [None if n else c for c, n in zip(counts.tolist(), columns.null.tolist(), strict=True)]
     bounds = [0, *np.cumsum(columns.sizes).tolist()]
-    return [flat[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [flat[a:b] for a, b in pairwise(bounds)]
 
 
 def plain(array, resolution=MILLI):
@@ -145,7 +146,7 @@ def test_the_largest_count_and_one_more():
         plain([str(LARGEST + 1)], Decimal(1))
     assert caught.value.code == "OVERFLOW"
     columns = columns_read([b'["999999999999999999","1000"]'])
-    counts, exact = counts_of(columns, np.array([1]), np.array([3]))
+    _, exact = counts_of(columns, np.array([1]), np.array([3]))
     assert exact.tolist() == [False, True]
 
 
