@@ -5,16 +5,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+from django.utils import timezone
 
 from devices import batchform, blocks, readings
 from devices.models import Channel, Device
 from devices.readings import DAY, NEVER, UNITS, Ints, Status, status_names
 from exports.formats.base import Format
 
+BEGINNING = -(1 << 40)
 JITTER = 60  # seconds that a stamp may miss its grid by
 SOURCES = {code: word for word, code in readings.SOURCES.items()}
 IDENTIFIERS = {
@@ -25,17 +28,25 @@ IDENTIFIERS = {
 PLACES = ("time_zone", "device_class", "service_point_id", "account_id", "premise_id")
 
 
+class Era(NamedTuple):
+    """A channel as the inventory has it, from an instant (epoch seconds) on."""
+
+    channel: readings.Channel
+    start: int
+
+
 class Inventory:
     """The channels of devices by the identifier that a file names them by, for its reader."""
 
     def __init__(self, attribute: str) -> None:
         self.attribute = attribute
-        self.channels = lru_cache(maxsize=4096)(self._channels)
+        self.eras = lru_cache(maxsize=4096)(self._eras)
 
     def __call__(self, identifier: str) -> Sequence[readings.Channel] | None:
-        return self.channels(identifier)
+        eras = self.eras(identifier)
+        return None if eras is None else [era.channel for era in eras]
 
-    def _channels(self, identifier: str) -> tuple[readings.Channel, ...] | None:
+    def _eras(self, identifier: str) -> tuple[Era, ...] | None:
         found = list(
             Device.objects.filter(**{self.attribute: identifier}).values_list("pk", flat=True)[:2]
         )
@@ -43,9 +54,12 @@ class Inventory:
             return None
         rows = Channel.objects.filter(device_id=found[0]).values_list(
             *("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier"),
-            *("multiplier_applied", "grid_offset", "zone"),
+            *("multiplier_applied", "grid_offset", "zone", "valid_from"),
         )
-        return tuple(readings.Channel(*row) for row in rows)
+        return tuple(
+            Era(readings.Channel(*row), BEGINNING if begun is None else int(begun.timestamp()))
+            for *row, begun in rows
+        )
 
 
 @dataclass(slots=True)
@@ -94,8 +108,11 @@ class Intake:
         ends, counts, status = series.ends[there], series.counts[there], series.status[there]
         if not len(ends):
             return
-        starts = self._starts(identifier, channel, ends)
-        cuts = np.flatnonzero(starts[1:] != _nexts(starts, ends, channel.seconds)) + 1
+        eras = self._eras(identifier, channel)
+        starts = self._starts(eras, channel, ends)
+        of_era = np.searchsorted([era.start for era in eras[1:]], starts, side="right")
+        gaps = starts[1:] != _nexts(starts, channel.seconds)
+        cuts = np.flatnonzero(gaps | (np.diff(of_era) != 0)) + 1
         pieces = np.split(np.arange(len(ends)), cuts)
         for piece in pieces:
             first, last = piece is pieces[0], piece is pieces[-1]
@@ -115,29 +132,33 @@ class Intake:
                 end_register=series.end_register if last else None,
             )
 
-    def _starts(self, identifier: str, channel: readings.Channel, ends: Ints) -> Ints:
-        """Interval starts, on the grid of the channel or, while it is unknown, of the zone."""
-        known = self._known(identifier, channel)
+    def _starts(self, eras: Sequence[Era], channel: readings.Channel, ends: Ints) -> Ints:
+        """Interval starts, on the grid of the channel's eras."""
         if channel.seconds == DAY:
-            zone = known.zone if known is not None and known.zone else self.zone
+            zone = eras[-1].channel.zone or self.zone
             return np.array([_day_start(zone, end) for end in ends.tolist()], np.int64)
-        if known is not None and known.grid_offset is not None:
-            offset = known.grid_offset
-        else:
-            year = readings.instant(int(ends[0])).year
-            offset = blocks.standard_offset(self.zone, year)
-        away = (ends + offset + channel.seconds // 2) % channel.seconds - channel.seconds // 2
+        of_era = np.searchsorted(
+            [era.start for era in eras[1:]], ends - channel.seconds, side="right"
+        )
+        offsets = np.array([era.channel.grid_offset or 0 for era in eras], np.int64)[of_era]
+        half = channel.seconds // 2
+        away = (ends + offsets + half) % channel.seconds - half
         near = (away != 0) & (np.abs(away) <= JITTER)
         self.snapped += int(np.count_nonzero(near))
         return np.where(near, ends - away, ends) - channel.seconds
 
-    def _known(self, identifier: str, channel: readings.Channel) -> readings.Channel | None:
-        for held in self.inventory(identifier) or ():
-            if channel.number is not None and held.number != channel.number:
-                continue
-            if (held.unit, held.flow, held.seconds) == channel[1:4]:
-                return held
-        return None
+    def _eras(self, identifier: str, channel: readings.Channel) -> list[Era]:
+        """The eras that fit a read channel, oldest first; else the one that would be made."""
+        fitting = [
+            era
+            for era in self.inventory.eras(identifier) or ()
+            if channel.number in (None, era.channel.number) and era.channel[1:4] == channel[1:4]
+        ]
+        if fitting:
+            return sorted(fitting, key=lambda era: era.start)
+        offset = blocks.standard_offset(self.zone, timezone.now().year)
+        zone = self.zone if channel.seconds == DAY else ""
+        return [Era(channel._replace(grid_offset=offset, zone=zone), BEGINNING)]
 
 
 def _day_start(zone: str, end: int) -> int:
@@ -150,7 +171,7 @@ def _day_start(zone: str, end: int) -> int:
     return start if abs(midnight - end) <= JITTER else end - DAY
 
 
-def _nexts(starts: Ints, ends: Ints, seconds: int) -> Ints:
+def _nexts(starts: Ints, seconds: int) -> Ints:
     """Where the interval after each one starts, if nothing is left out."""
     if seconds == DAY:
         steps = np.diff(starts)

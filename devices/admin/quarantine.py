@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from devices import selectors
 from devices.admin.pages import PageAdmin
 from devices.models import Quarantined
-from devices.services.ingest_quarantine import payload_open
+from devices.services.ingest.quarantine import payload_open
 
 PAYLOAD_SHOWN = 20_000  # characters
 REASONS_SHOWN = 20

@@ -16,7 +16,7 @@ from django.utils import timezone
 from devices import batchform
 from devices.models import Batch, Quarantined
 from devices.services.ingest import batch_accept
-from devices.services.ingest_quarantine import payload_open
+from devices.services.ingest.quarantine import payload_open
 
 HELD, RELEASED, DISCARDED = Quarantined.State
 CLAIM_TERM = timedelta(minutes=10)  # after it a release that did not end is taken to have died

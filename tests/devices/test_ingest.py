@@ -15,8 +15,8 @@ from devices import blocks, journal
 from devices.models import Batch, JournalEntry, Quarantined, RegisterEntry
 from devices.readings import NEVER, Status
 from devices.services.channels import channel_change
-from devices.services.ingest_layout import entries_pack
-from devices.services.ingest_quarantine import payload_open
+from devices.services.ingest.layout import entries_pack
+from devices.services.ingest.quarantine import payload_open
 from devices.services.keys import api_key_create
 from events.models import Event
 from tests.devices.factories import channel_make, device_make

@@ -13,9 +13,8 @@ from django.utils import timezone
 from devices import journal
 from devices.models import Batch, Channel, Device, DeviceClass
 from devices.readings import NEVER
-from devices.services import ingest
 from devices.services.channels import channel_change
-from devices.services.ingest import KeyConflict, Provision
+from devices.services.ingest import KeyConflict, Provision, accept
 from devices.services.keys import api_key_create
 from tests.devices.factories import channel_make, device_make
 from tests.devices.posting import at_start, meter, post, refused, stored
@@ -160,7 +159,7 @@ def test_a_racing_batch_waits_for_the_first_and_answers_as_it(monkeypatch):
             assert may_commit.wait(30)
         return number(batch)
 
-    monkeypatch.setattr(ingest.journal, "batch_number", hold)
+    monkeypatch.setattr(accept.journal, "batch_number", hold)
     send = closing(lambda: post(run_of(7), key="k"))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(send)
@@ -200,7 +199,7 @@ def test_a_channel_that_changes_between_look_up_and_storing_is_looked_up_again(
             channel_change(channel, at=datetime(2026, 3, 14, tzinfo=UTC), resolution="0.01")
         prepare(received)
 
-    monkeypatch.setattr(ingest.journal, "prepare", change_first)
+    monkeypatch.setattr(accept.journal, "prepare", change_first)
     post(meter("A", {"values": ["0.31"]}))
     era = channel.device.channels.get(valid_to=None)
     assert at_start(era, 1) == [(31, 0)]
@@ -211,6 +210,6 @@ def test_a_batch_whose_devices_keep_being_made_by_others_gives_up(channel, monke
     def fail(batch, draft):
         raise IntegrityError
 
-    monkeypatch.setattr(ingest, "_store", fail)
+    monkeypatch.setattr(accept, "_store", fail)
     with pytest.raises(OperationalError):
         post(run_of(1))

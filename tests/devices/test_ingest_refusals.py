@@ -7,7 +7,7 @@ import pytest
 
 from devices.batchform import BatchRefused
 from devices.services.channels import channel_change
-from devices.services.ingest_problems import CODES
+from devices.services.ingest.problems import CODES
 from devices.services.keys import api_key_create
 from tests.devices.factories import channel_make, device_make
 from tests.devices.posting import START, meter, post, refused
@@ -216,3 +216,16 @@ def test_messages_name_channel_number_and_remedy():
 def test_every_code_of_these_tests_is_in_the_table():
     used = {code for _, _, code in [*RUNS, *METERS]}
     assert used <= CODES.keys()
+
+
+@pytest.mark.parametrize("name", ["service_point_id", "account_id", "premise_id"])
+def test_a_place_that_no_installation_ever_had_is_refused(channel, name):
+    home = channel.device.installations.get()
+    home.valid_to = datetime(2021, 1, 1, tzinfo=UTC)
+    setattr(home, name, "OLD")
+    home.save()
+    channel.device.installations.create(valid_from=home.valid_to, **{name: "NEW"})
+    found = refused(meter("A", **{name: "OTHER"}))
+    assert found == [(f"meters[0].{name}", "INVENTORY_MISMATCH")]
+    for known in ("OLD", "NEW"):
+        post(meter("A", {"counts": [1]}, **{name: known}))

@@ -2,7 +2,7 @@
 
 from exports import formats
 
-MODULE = '''
+MODULE = """
 from exports.formats.base import Format
 
 
@@ -13,7 +13,7 @@ class Acme(Format):
 
 
 FORMAT = Acme()
-'''
+"""
 
 
 def test_a_format_named_in_the_settings_is_listed_by_the_commands(installation, tmp_path):

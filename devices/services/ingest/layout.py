@@ -8,9 +8,9 @@ import numpy as np
 from devices import blocks
 from devices.journal import Entry
 from devices.readings import DAY, Ints, Masks, instant
-from devices.services.ingest_numbers import Slots
-from devices.services.ingest_problems import Faults
-from devices.services.ingest_resolve import Run
+from devices.services.ingest.numbers import Slots
+from devices.services.ingest.problems import Faults
+from devices.services.ingest.resolve import Run
 
 EARLIEST = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp())
 AHEAD = timedelta(days=1)

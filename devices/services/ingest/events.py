@@ -9,7 +9,7 @@ from devices.batchform import Event as Posted
 from devices.batchform import Meter
 from devices.models import Batch
 from devices.readings import Event
-from devices.services.ingest_problems import Faults
+from devices.services.ingest.problems import Faults
 
 
 def events_check(index: int, meter: Meter, faults: Faults) -> list[Event]:

@@ -21,9 +21,9 @@ from devices.readings import (
     status_conflict,
     status_parse,
 )
-from devices.services.ingest_layout import AHEAD, Places
-from devices.services.ingest_numbers import Slots
-from devices.services.ingest_problems import Faults
+from devices.services.ingest.layout import AHEAD, Places
+from devices.services.ingest.numbers import Slots
+from devices.services.ingest.problems import Faults
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 NO_PEAK_BEFORE = datetime(1970, 1, 2, tzinfo=UTC)  # 1969-12-31 and 1970-01-01 say "none"

@@ -7,8 +7,8 @@ import msgspec
 
 from devices.batchform import Form
 from devices.models import Batch, Quarantined
-from devices.services.ingest_problems import Faults
-from devices.services.ingest_resolve import identifier
+from devices.services.ingest.problems import Faults
+from devices.services.ingest.resolve import identifier
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 

@@ -11,8 +11,8 @@ import numpy as np
 from devices import batchvalues
 from devices.batchvalues import LARGEST, Columns, Flags, ValueFault
 from devices.readings import Ints, Masks, Status, status_parse
-from devices.services.ingest_problems import Faults
-from devices.services.ingest_resolve import Run
+from devices.services.ingest.problems import Faults
+from devices.services.ingest.resolve import Run
 
 MISSING = int(Status.MISSING)
 NEVER_NULL = int(Status.ESTIMATED | Status.EDITED)

@@ -22,6 +22,10 @@ IDENTIFIERS = {
 }
 
 
+# What an installation says, and a posted meter may say, too.
+PLACES = ("service_point_id", "account_id", "premise_id", "transformer_id", "feeder_id")
+
+
 class KnownChannel(NamedTuple):
     """A channel, or one era of it. Its `pk` is negative until it is made."""
 
@@ -151,6 +155,17 @@ def multipliers_find(devices: Sequence[int]) -> dict[int, list[tuple[datetime, D
     )
     for device, start, multiplier in rows:
         found.setdefault(device, []).append((start, multiplier))
+    return found
+
+
+def places_known(devices: Sequence[int]) -> dict[int, dict[str, set[str]]]:
+    """Every service point, account, … that devices' installations ever had, by device."""
+    found: dict[int, dict[str, set[str]]] = {}
+    rows = Installation.objects.filter(device__in=devices).values_list("device", *PLACES)
+    for device, *values in rows:
+        known = found.setdefault(device, {name: set() for name in PLACES})
+        for name, value in zip(PLACES, values, strict=True):
+            known[name].add(value)
     return found
 
 

@@ -1,7 +1,7 @@
 """Taking in a batch: validated, stored whole or not at all, answered the same ever after.
 
 Everything is looked up and checked before the transaction that stores it; what may have changed
-meanwhile is looked at again inside. The codes of problems are those of `ingest_problems.CODES`.
+meanwhile is looked at again inside. The codes of problems are those of `ingest.problems.CODES`.
 """
 
 import gc
@@ -21,17 +21,15 @@ from devices.batchform import BatchRefused, Created, Delivery, Form
 from devices.journal import locks
 from devices.models import ApiKey, Batch
 from devices.readings import SOURCES, Event, RegisterRead
-from devices.services.ingest_events import batch_hooks_run, events_check
-from devices.services.ingest_layout import duplicates_find, entries_cut, places_find
-from devices.services.ingest_lookup import KnownChannel, channels_closed, devices_find
-from devices.services.ingest_numbers import slots_read
-from devices.services.ingest_problems import Faults
-from devices.services.ingest_provision import Made, Plan, Provision
-from devices.services.ingest_quarantine import strangers_keep
-from devices.services.ingest_registers import Desk, reads_shelve
-from devices.services.ingest_resolve import Resolver, names_wanted
-
-__all__ = ["Answer", "BatchRefused", "KeyConflict", "Provision", "batch_accept"]
+from devices.services.ingest.events import batch_hooks_run, events_check
+from devices.services.ingest.layout import duplicates_find, entries_cut, places_find
+from devices.services.ingest.lookup import KnownChannel, channels_closed, devices_find
+from devices.services.ingest.numbers import slots_read
+from devices.services.ingest.problems import Faults
+from devices.services.ingest.provision import Made, Plan, Provision
+from devices.services.ingest.quarantine import strangers_keep
+from devices.services.ingest.registers import Desk, reads_shelve
+from devices.services.ingest.resolve import Resolver, names_wanted
 
 ATTEMPTS = 5  # while others make the same devices or channels at the same time
 

@@ -9,17 +9,19 @@ from typing import NamedTuple
 from devices.batchform import Form, Intervals, Meter
 from devices.models import ApiKey, Device
 from devices.readings import identifier_fault
-from devices.services.ingest_lookup import (
+from devices.services.ingest.lookup import (
     IDENTIFIERS,
+    PLACES,
     Known,
     KnownChannel,
     KnownDevice,
     Names,
     key_is_limited,
     multipliers_find,
+    places_known,
 )
-from devices.services.ingest_problems import Faults
-from devices.services.ingest_provision import Plan
+from devices.services.ingest.problems import Faults
+from devices.services.ingest.provision import Plan
 
 # What a meter may say of its device, and the attribute it must equal.
 CHECKED = {**IDENTIFIERS, "device_class": "device_class", "time_zone": "time_zone"}
@@ -99,6 +101,7 @@ class Resolver:
     runs: list[Run] = field(default_factory=list)
     strangers: list[int] = field(default_factory=list)
     _claims: list[Claim] = field(default_factory=list)
+    _placed: list[int] = field(default_factory=list)  # meters that say where they hang
     _limited: bool | None = None
 
     def resolve(self) -> None:
@@ -119,6 +122,7 @@ class Resolver:
                 if run := self._run(index, meter, place, block, device):
                     self.runs.append(run)
         self._claims_check()
+        self._places_check()
 
     # --- devices ------------------------------------------------------------------------------
     def _device(self, index: int, meter: Meter) -> KnownDevice | None:
@@ -130,6 +134,8 @@ class Resolver:
         if len(found) == 1 and found[0].allowed:
             if not _named_only(meter):
                 self._device_check(index, meter, found[0])
+            if any(getattr(meter, name) for name in PLACES):
+                self._placed.append(index)
             return found[0]
         if len(found) > 1:
             message = f"{name} {value}: {len(found)} devices have it; name the one by device"
@@ -234,6 +240,22 @@ class Resolver:
                     f"{claim.device.device_id}: multiplier {claim.multiplier}, but the "
                     f"installation has {held[-1].normalize():f}; correct one of them",
                 )
+
+    # --- places -------------------------------------------------------------------------------
+    def _places_check(self) -> None:
+        """Where a meter says it hangs must be where an installation has, or had, it."""
+        placed = [index for index in self._placed if self.devices[index].pk > 0]
+        known = places_known([self.devices[index].pk for index in placed]) if placed else {}
+        for index in placed:
+            meter, held = self.form.meters[index], known.get(self.devices[index].pk, {})
+            for name, values in held.items():
+                said = getattr(meter, name)
+                if said and said not in values:
+                    self.faults.add(
+                        *(index, name, "INVENTORY_MISMATCH"),
+                        f"{meter.name}: {name} {said[:64]}, but the inventory has "
+                        f"{', '.join(sorted(values - {''})) or 'none'}; correct one of them",
+                    )
 
 
 def _named_only(meter: Meter) -> bool:

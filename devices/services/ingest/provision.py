@@ -23,15 +23,14 @@ from devices.journal import Entry
 from devices.models import Channel, ChannelTemplate, Device, DeviceClass, Installation
 from devices.readings import UNITS, identifier_fault
 from devices.services.channels import channel_grid
-from devices.services.ingest_lookup import KnownChannel, KnownDevice
-from devices.services.ingest_problems import Faults
+from devices.services.ingest.lookup import PLACES, KnownChannel, KnownDevice
+from devices.services.ingest.problems import Faults
 
 T = TypeVar("T")
 RESOLUTION = Decimal("0.001")
 # Integer and decimal digits of what the inventory keeps.
 RESOLUTION_DIGITS, MULTIPLIER_DIGITS = (9, 9), (8, 4)
 INSTALLED = datetime(2000, 1, 1, tzinfo=UTC)
-PLACES = ("service_point_id", "account_id", "premise_id", "transformer_id", "feeder_id")
 
 
 class Provision(NamedTuple):
