@@ -1,5 +1,7 @@
 """The roles: what the table grants, what the groups got, and what each page then allows."""
 
+import gzip
+
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, User
@@ -100,7 +102,11 @@ def rows() -> dict[str, int]:
     (device,) = fleet.make_devices(1)
     batch = fleet.make_batch()
     held = Quarantined.objects.create(
-        batch=batch, device="X1", code="unknown_device", payload=b"{}", received=batch.received
+        batch=batch,
+        device="X1",
+        code="unknown_device",
+        payload=gzip.compress(b"{}"),
+        received=batch.received,
     )
     key = ApiKey.objects.create(name="gateway", prefix="abc", scopes=["ingest"])
     return {
