@@ -135,7 +135,10 @@ def _aware(time: datetime | None) -> datetime | None:
 def _any_of(column: str, values: Iterable[str | int], kind: str) -> tuple[str, Any]:
     """The condition that a column is one of any number of values, and its one parameter."""
     if sql.is_postgres():
-        return f"{column} = ANY(%s::{kind}[])", list(values)
+        # One text is far quicker to send than an adapted list; no identifier holds the mark.
+        return f"{column} = ANY(string_to_array(%s, E'\\x1f')::{kind}[])", "\x1f".join(
+            map(str, values)
+        )
     # The column is a name of ours; the values are one parameter.
     return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 

@@ -29,6 +29,7 @@ from exports.formats.cmep.tables import MEPMD01
 from exports.formats.context import Tally
 from exports.formats.issues import FormatError
 
+LINE_FEED = 10
 Declared = Callable[[Sequence[MeterData], Run, Tally], list[Record]]
 
 
@@ -275,10 +276,15 @@ class FrameWriter:
         )
         order = np.lexsort((firsts, units, ranks))
         whole = b"".join([batch.data for batch in self.batches])
-        if (np.diff(order) == 1).all():
+        breaks = np.flatnonzero(np.diff(order) != 1)
+        if not len(breaks):
             return whole
-        lines = whole.splitlines(keepends=True)
-        return b"".join([lines[place] for place in order.tolist()])
+        ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == LINE_FEED) + 1
+        begins = np.concatenate(([0], ends[:-1]))
+        firsts = begins[order[np.concatenate(([0], breaks + 1))]].tolist()
+        lasts = ends[order[np.concatenate((breaks, [len(order) - 1]))]].tolist()
+        view = memoryview(whole)
+        return b"".join([view[first:last] for first, last in zip(firsts, lasts, strict=True)])
 
     def _drop(self, ranks: set[int]) -> None:
         """Forgets the lines of these meters."""
