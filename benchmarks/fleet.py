@@ -6,19 +6,21 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from devices import blocks, journal
 from devices.demo import fleet, troubles
 from devices.demo.load import Fleet, Shape
-from devices.models import Batch, Channel
+from devices.models import Batch, Channel, Device, Installation, Membership
 from devices.readings import DAY, Ints, Masks, Status
 from devices.services.inventory import NewDevice, devices_create
 
 ZONE = "UTC"
 FIRST = date(2026, 1, 12)  # a Monday
 SLOTS = 96
-PART = 5000  # meters made or fed at once
+PART = 5000  # meters fed at once
+FIRST_NUMBER = 10_000_000  # of meters; all numbers have as many digits
 MISSING = int(Status.MISSING)
 
 
@@ -49,30 +51,52 @@ class Readings:
         return Readings(self.channels[some], self.day, self.ends, *cut)
 
 
-def device_id(number: int) -> str:
-    """The id of a meter, counted from 0."""
-    return f"BENCH{number:07}"
-
-
 def grow(count: int) -> list[int]:
-    """Make the fleet as large as this; the ids of its channels, in order."""
+    """Make the fleet as large as this; the ids of its channels, in order.
+
+    The first meter is made by the service, the others are copies of it, made by the database.
+    """
     since = datetime(2025, 1, 1, tzinfo=UTC)
-    there = Channel.objects.count()
-    for first in range(there, count, PART):
-        numbers = range(first, min(count, first + PART))
-        devices_create([_device(number) for number in numbers], since=since)
+    first = NewDevice(
+        device_id=str(FIRST_NUMBER),
+        meter_number=str(FIRST_NUMBER),
+        device_class="CENTRON",
+        time_zone=ZONE,
+        service_point_id=str(FIRST_NUMBER),
+        account_id=str(FIRST_NUMBER),
+        groups=("CYCLE01",),
+    )
+    devices_create([first], since=since)
+    there = Device.objects.count()
+    template = Device.objects.get(device_id=first.device_id)
+    newest = Device.objects.latest("pk").pk
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH RECURSIVE n(i) AS (SELECT %s UNION ALL SELECT i + 1 FROM n WHERE i < %s) "
+            + _copy(Device, f"n WHERE t.id = {template.pk} AND i < {FIRST_NUMBER + count}", "n.i"),
+            [FIRST_NUMBER + there, FIRST_NUMBER + count],
+        )
+        for model in (Installation, Channel, Membership):
+            of_new = f"devices_device d WHERE t.device_id = {template.pk} AND d.id > {newest}"
+            cursor.execute(_copy(model, of_new + " ORDER BY d.device_id", "d.meter_number"))
     return list(Channel.objects.order_by("pk").values_list("pk", flat=True)[:count])
 
 
-def _device(number: int) -> NewDevice:
-    return NewDevice(
-        device_id=device_id(number),
-        meter_number=f"{number:08}",
-        device_class="CENTRON",
-        time_zone=ZONE,
-        service_point_id=f"SP{number:08}",
-        account_id=f"A{number:08}",
-        groups=(f"CYCLE{number % 20 + 1:02}",),
+def _copy(model: type[Model], source: str, number: str) -> str:
+    """The statement that copies rows of a model, each with another number for an identifier."""
+    named = ("device_id", "meter_number", "service_point_id", "account_id")
+    text = f"CAST({number} AS varchar(20))"
+    columns: dict[str, str] = {}
+    for field in model._meta.concrete_fields:
+        if field.primary_key:
+            continue
+        own = field.column in named and field.get_internal_type() == "CharField"
+        columns[field.column] = text if own else f"t.{field.column}"
+    if model is not Device:
+        columns["device_id"] = "d.id"
+    return (
+        f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "
+        f"SELECT {', '.join(columns.values())} FROM {model._meta.db_table} t, {source}"
     )
 
 
