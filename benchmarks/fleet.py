@@ -12,7 +12,7 @@ from django.utils import timezone
 from devices import blocks, journal
 from devices.demo import fleet, troubles
 from devices.demo.load import Fleet, Shape
-from devices.models import Batch, Channel, Device, Installation, Membership
+from devices.models import Batch, Channel, Device, Installation
 from devices.readings import DAY, Ints, Masks, Status
 from devices.services.inventory import NewDevice, devices_create
 
@@ -64,7 +64,6 @@ def grow(count: int) -> list[int]:
         time_zone=ZONE,
         service_point_id=str(FIRST_NUMBER),
         account_id=str(FIRST_NUMBER),
-        groups=("CYCLE01",),
     )
     devices_create([first], since=since)
     there = Device.objects.count()
@@ -76,7 +75,7 @@ def grow(count: int) -> list[int]:
             + _copy(Device, f"n WHERE t.id = {template.pk} AND i < {FIRST_NUMBER + count}", "n.i"),
             [FIRST_NUMBER + there, FIRST_NUMBER + count],
         )
-        for model in (Installation, Channel, Membership):
+        for model in (Installation, Channel):
             of_new = f"devices_device d WHERE t.device_id = {template.pk} AND d.id > {newest}"
             cursor.execute(_copy(model, of_new + " ORDER BY d.device_id", "d.meter_number"))
     return list(Channel.objects.order_by("pk").values_list("pk", flat=True)[:count])

@@ -1,9 +1,9 @@
 """Reading intervals as of a horizon: blocks, plus what waits in the journal, less what came later.
 
 The order of the queries is what makes it exact while others write: the watermark W first, then
-the blocks, then the entries in (W, N]; a block already folded past N is folded again from its
-base and its entries up to N. Entries are read before their base, so that a purge in between
-cannot hide any.
+the entries in (W, N], then the blocks, which say themselves which of those they hold by now; a
+block already folded past N is folded again from its base and its entries up to N. Entries are read
+before block and base, so that neither a fold nor a purge in between can hide any.
 """
 
 from collections.abc import Sequence
@@ -163,7 +163,8 @@ class _Reading:
             none = np.zeros(shape, np.int64)
             mask = np.zeros(shape, np.uint16)
             return Table(index, self.ends, none, mask, none, mask)
-        if not versions and done >= horizon and sql.is_postgres():
+        waiting = self._waiting(done, horizon) if done < horizon else []
+        if not versions and not waiting and sql.is_postgres():
             packed = self._packed(horizon)
             if packed is not None:
                 counts, status = packed
@@ -172,8 +173,8 @@ class _Reading:
         found = self._blocks(versions)
         days = self._assemble(found, versions)
         self._refold(found, days, horizon)
-        if done < horizon:
-            self._overlay(found, days, done, horizon)
+        if waiting:
+            self._overlay(found, days, waiting)
         cut = np.s_[:, self.cut]
         status = days.status
         return Table(
@@ -307,13 +308,22 @@ class _Reading:
         fold.apply(days, keys, entries, after)
         stack.put(rows, days)
 
-    def _overlay(self, found: dict[int, Any], stack: "_Stack", done: int, horizon: int) -> None:
-        """Fold in what the fold had not reached when W was read."""
+    def _waiting(self, done: int, horizon: int) -> list[fold.Slots]:
+        """What the fold had not reached when W was read. Asked for by the ids of the waiting
+        batches: joined by number, the database would look up every channel once a batch."""
+        ids = [
+            row[0]
+            for row in sql.rows(
+                "SELECT id FROM devices_batch WHERE number > %s AND number <= %s", [done, horizon]
+            )
+        ]
+        of_batches, batch_ids = sql.any_of("e.batch_id", ids)
         condition, params = self._where("e")
-        query = fold.entry_sql(f"b.number > %s AND b.number <= %s AND {condition}")
-        entries = list(fold.entries_of(sql.rows(query, [done, horizon, *params])))
-        if not entries:
-            return
+        query = fold.entry_sql(f"{of_batches} AND {condition}")
+        return list(fold.entries_of(sql.rows(query, [batch_ids, *params])))
+
+    def _overlay(self, found: dict[int, Any], stack: "_Stack", entries: list[fold.Slots]) -> None:
+        """Fold in what waits."""
         keys = list(dict.fromkeys(entry[:2] for entry in entries))
         rows = [self._row(*key) for key in keys]
         after = [found[row][4] if row in found else 0 for row in rows]
