@@ -25,7 +25,7 @@ def database(vendor: str) -> Iterator[dict[str, str]]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         url = f"sqlite:///{Path(folder) / 'bench.sqlite3'}"
         if vendor == "postgresql":
-            url = os.environ.get(URL) or f"{stack.enter_context(postgres())}/{NAME}"
+            url = os.environ.get(URL) or f"{stack.enter_context(postgres())}/{NAME}_{os.getpid()}"
             stack.enter_context(_created(url))
         kept = {name: text for name, text in os.environ.items() if not name.startswith("TMS_")}
         (Path(folder) / "static").mkdir()
