@@ -45,6 +45,9 @@ class Status(enum.IntFlag):
 # (journal entry). Always stands together with MISSING.
 ABSENT = 0x8000
 NEVER = ABSENT | int(Status.MISSING)
+# Internal, never leaves the house: the slot is new or changed since the last export. Set only for
+# formats that also write what stands between (`Format.since` of "span").
+CHANGED = 0x4000
 PUBLIC = 0x1FFF
 LETTERS = "AEVQM"  # worst last
 
@@ -206,7 +209,8 @@ class DeviceInfo(NamedTuple):
     time_zone: str = "UTC"
     transformer_id: str = ""
     feeder_id: str = ""
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # other than the bill cycle, by code
+    bill_cycle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +269,17 @@ class Event:
     unit: str = ""
     duration: int | None = None
     text: str = ""
+    received: datetime | None = None
+    iec: str = ""
+    category: str = ""
+    severity: str = ""  # I, W or A
+
+
+class Arrival(NamedTuple):
+    """When and how a batch came: `source` is a two-letter code."""
+
+    received: datetime
+    source: str
 
 
 class Channel(NamedTuple):
@@ -290,7 +305,8 @@ class IntervalSeries:
     """Intervals of one channel, ascending by end.
 
     Shapes: `ends`, `counts`, `status` are (n,). Slots that never arrived carry status NEVER,
-    count 0. `revision`, `received` (epoch s) and `source` (codes) are empty when not asked for.
+    count 0. `numbers` (n,): the batch that brought each slot, see Frame.arrivals; None when not
+    asked for.
     """
 
     channel: Channel
@@ -299,6 +315,7 @@ class IntervalSeries:
     status: Masks
     start_register: Decimal | None = None
     end_register: Decimal | None = None
+    numbers: Ints | None = None
 
     def values(self) -> list[Decimal | None]:
         """Engineering values, exact; None where missing."""
@@ -325,7 +342,8 @@ class Sheet:
     """Many channels on one grid, columnar: the hot path's form of their series.
 
     Shapes: `devices` (m,) index into the frame's devices; `channels` m long; `ends` (n,);
-    `counts` (m, n) of any integer dtype; `status` (m, n) or None when every slot is 0.
+    `counts` (m, n) of any integer dtype; `status` (m, n) or None when every slot is 0; `numbers`
+    (m, n) the batch that brought each slot, or None when not asked for.
     """
 
     devices: npt.NDArray[np.int64]
@@ -333,16 +351,21 @@ class Sheet:
     ends: Ints
     counts: npt.NDArray[np.integer]
     status: Masks | None
+    numbers: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A part of a fleet: devices in the file's order, their sheets and register reads."""
+    """A part of a fleet: devices in the file's order, their sheets, register reads and events.
+
+    `arrivals`: the batches that the sheets' `numbers` name.
+    """
 
     devices: Sequence[DeviceInfo]
     sheets: Sequence[Sheet] = ()
     reads: dict[int, list[RegisterRead]] = field(default_factory=dict)
     events: dict[int, list[Event]] = field(default_factory=dict)
+    arrivals: dict[int, Arrival] = field(default_factory=dict)
 
     def meters(self) -> Iterator[MeterData]:
         """The same data meter by meter, for plain writers. Devices without data are included."""
@@ -357,7 +380,13 @@ class Frame:
                     else sheet.status[row]
                 )
                 series.setdefault(device, []).append(
-                    IntervalSeries(channel, sheet.ends, sheet.counts[row].astype(np.int64), status)
+                    IntervalSeries(
+                        channel,
+                        sheet.ends,
+                        sheet.counts[row].astype(np.int64),
+                        status,
+                        numbers=None if sheet.numbers is None else sheet.numbers[row],
+                    )
                 )
         for index, device_info in enumerate(self.devices):
             yield MeterData(
@@ -371,7 +400,10 @@ class Frame:
     def of(cls, meters: Sequence[MeterData]) -> Frame:
         """A frame of plain meters, a sheet a series."""
         sheets = [
-            Sheet(np.array([index]), [s.channel], s.ends, s.counts[None, :], s.status[None, :])
+            Sheet(
+                *(np.array([index]), [s.channel], s.ends, s.counts[None, :], s.status[None, :]),
+                None if s.numbers is None else s.numbers[None, :],
+            )
             for index, meter in enumerate(meters)
             for s in meter.series
         ]

@@ -211,7 +211,7 @@ class _Part:
                 continue
             if row[11]:
                 place[pk] = len(infos)
-                infos.append(make((*row[INFO], ())))
+                infos.append(make((*row[INFO], (), "")))
             else:
                 here = stays.get(pk, [])
                 self.cut[pk] = list(enumerate(here, len(infos)))

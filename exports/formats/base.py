@@ -8,6 +8,8 @@ reader has to say in a `ReadReport`. Rules: formats/README of the specification,
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, ClassVar, Literal
 
@@ -49,8 +51,12 @@ class Format:
     events: ClassVar[bool] = False
     readable: ClassVar[bool] = True
     writable: ClassVar[bool] = True
-    # A file can hold many meters; else the run writes a file a meter.
-    multi_meter: ClassVar[bool] = True
+    # The file's header states counts: it is written last, the tally in hand.
+    counts_first: ClassVar[bool] = False
+    # What a run of new and changed readings (modes IN, CO) hands over of a meter: the slots alone,
+    # whole local days that hold one, or everything from the first to the last one, where status
+    # bit CHANGED then tells the new ones from those that stand between.
+    since: ClassVar[Literal["slot", "day", "span"]] = "slot"
     # A read channel's resolution is stated by the file; else it only tells how many decimals the
     # values were written with, and is nothing to make a channel from.
     states_resolution: ClassVar[bool] = False
@@ -86,6 +92,31 @@ class Format:
         """Whether a file with these options takes register reads."""
         return self.registers
 
+    def wants_events(self, options: Mapping[str, Any]) -> bool:
+        """Whether a file with these options takes events."""
+        return self.events
+
+    def wants_arrivals(self, options: Mapping[str, Any]) -> bool:
+        """Whether the writer needs to know which batch brought a slot (Sheet.numbers)."""
+        return False
+
+    def register_margin(self, options: Mapping[str, Any]) -> int:
+        """Seconds around the period from which register reads are handed over too: as start and
+        stop readings of intervals. What of them belongs to the period is then the writer's care."""
+        return 0
+
+    def splits(self, options: Mapping[str, Any]) -> bool:
+        """Whether a run may need several files, see `file_key`."""
+        return False
+
+    def file_key(self, device: DeviceInfo, ctx: WriteContext) -> str:
+        """Devices of one key share a file; files come in the order of their keys."""
+        return ""
+
+    def meters_a_file(self, options: Mapping[str, Any]) -> int | None:
+        """How many meters a file holds at most; None: any number."""
+        return None
+
     def device(self, identifier: str, options: Mapping[str, Any]) -> DeviceInfo:
         """A read meter: its one identifier in the place that `order` names, the rest empty."""
         place: dict[str, Any] = {self.order(options): identifier}
@@ -107,15 +138,35 @@ class Format:
         meter out; then `Tally.left_out` names it.
         """
         tally = Tally()
-        self.begin(ctx, out)
-        for frame in frames:
-            self.write_frame(frame, ctx, out, tally)
+        out = self.passing(ctx, out)
+        if self.counts_first:
+            with tempfile.TemporaryFile() as body:
+                for frame in frames:
+                    self.write_frame(frame, ctx, body, tally)
+                body.seek(0)
+                self.begin(ctx, out, tally)
+                shutil.copyfileobj(body, out)
+        else:
+            self.begin(ctx, out, tally)
+            for frame in frames:
+                self.write_frame(frame, ctx, out, tally)
         self.finish(ctx, out, tally)
         return tally
 
-    def begin(self, ctx: WriteContext, out: BinaryIO) -> None:
-        """What comes before the first frame. Parts of a run: begin once, then the frames of each
-        part in order, each part with a tally of its own, then `finish` with all of them merged."""
+    def passing(self, ctx: WriteContext, out: BinaryIO) -> BinaryIO:
+        """What every byte of the file goes through on its way out, once and in order.
+
+        A format that numbers its records or signs its bytes returns a filter over `out`; `begin`
+        and `finish` are then given that.
+        """
+        return out
+
+    def begin(self, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
+        """What comes before the first frame; `tally` is the whole file's with `counts_first`.
+
+        Parts of a run: the frames of each part are written apart, each part with a tally of its
+        own; then `passing`, `begin`, the parts' bytes in order, and `finish` with all merged.
+        """
 
     def write_frame(self, frame: Frame, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         """One frame's bytes; they depend on nothing but frame and context."""
@@ -123,6 +174,11 @@ class Format:
 
     def finish(self, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         """What comes after the last frame. `tally` is the whole file's."""
+
+    def verify(self, stream: BinaryIO, ctx: WriteContext) -> list[str]:
+        """What is wrong with a finished file, by a second look at its bytes alone: counts, control
+        totals, schema. A run is done only when nothing is."""
+        return []
 
     # --- reading --------------------------------------------------------------------------------
     def read(

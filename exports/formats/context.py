@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Context, Decimal, Inexact
 from typing import Any, Literal, NamedTuple
 
 from devices.readings import Channel, DeviceInfo
@@ -18,6 +19,8 @@ MODES: dict[str, str] = {
     "CO": "Correction",
 }
 EXAMPLES_KEPT = 5
+ZERO = Decimal(0)
+SUMS = Context(prec=120, traps=[Inexact])  # control totals are exact or an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,16 @@ class Tally:
     missing: int = 0
     warnings: Warnings = field(default_factory=Warnings)
     left_out: list[LeftOut] = field(default_factory=list)
+    # What only this format counts, by name: control totals and the like.
+    totals: dict[str, Decimal] = field(default_factory=dict)
+
+    def add(self, name: str, amount: Decimal | int) -> None:
+        """Adds to one of the format's own totals."""
+        self.totals[name] = SUMS.add(self.totals.get(name, ZERO), Decimal(amount))
+
+    def total(self, name: str) -> Decimal:
+        """One of the format's own totals; 0 if nothing was added to it."""
+        return self.totals.get(name, ZERO)
 
     def warn(self, code: str, text: str, count: int = 1) -> None:
         self.warnings.add(code, text, count)
@@ -123,3 +136,5 @@ class Tally:
         self.missing += other.missing
         self.warnings.merge(other.warnings)
         self.left_out.extend(other.left_out)
+        for name, amount in other.totals.items():
+            self.add(name, amount)
