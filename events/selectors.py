@@ -1,11 +1,13 @@
 """Queries on events and their catalogue."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 
+from devices import readings
+from devices.journal import sql
 from devices.models import Device
 from events.codes import Alias, Codebook, Entry, iec_codes_parse, numbers_parse
 from events.models import Category, Event, EventAlias, EventType
@@ -98,3 +100,48 @@ def event_counts_by_category(since: datetime) -> dict[str, int]:
         category: recent.filter(category=category)[: COUNT_LIMIT + 1].count()
         for category in Category.values
     }
+
+
+def events_for_export(
+    devices: Sequence[int],
+    horizon: int,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    ids: Sequence[int] | None = None,
+) -> Iterator[tuple[int, datetime, readings.Event]]:
+    """Events of some devices that batches numbered at most `horizon` brought, oldest first.
+
+    Those with start ≤ time < end, or those of `ids`. Each with its device's primary key and the
+    time that it is filed under; the event itself has no time where the meter gave none.
+    """
+    found = Event.objects.filter(
+        device_id__in=sql.id_set(devices), batch__number__lte=horizon
+    ).order_by("device_id", "time", "id")
+    if ids is not None:
+        found = found.filter(pk__in=sql.id_set(ids))
+    if start is not None:
+        found = found.filter(time__gte=start)
+    if end is not None:
+        found = found.filter(time__lt=end)
+    for event in found.select_related("type").iterator(chunk_size=2000):
+        yield (
+            event.device_id,
+            event.time,
+            readings.Event(
+                event.type.mnemonic,
+                event.time if event.time_valid else None,
+                event.event_id,
+                event.origin,
+                "" if event.native is None else str(event.native),
+                event.phases,
+                event.value,
+                event.unit,
+                event.duration,
+                event.text,
+                event.received,
+                event.iec_code,
+                event.category,
+                event.severity,
+            ),
+        )

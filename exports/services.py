@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +14,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from devices import journal
+from devices.readings import Frame
 from exports import formats, sinks
 from exports.ahead import read_ahead
 from exports.formats.base import Format, FormatError, Tally, WriteContext
 from exports.models import ExportRun, RunFile
 from exports.naming import file_name
-from exports.selectors import Scope, Selection, frames_for_scope
+from exports.scope import Frozen, Scope, Selection, frames_read, parts_freeze
 
 STDOUT = "-"
 ALL = Selection()
@@ -127,6 +128,9 @@ def scope_of(run: ExportRun, form: Format, options: Mapping[str, Any]) -> Scope:
         order=form.order(options),
         intervals=form.wants_intervals(options),
         registers=form.wants_registers(options),
+        events=form.wants_events(options),
+        arrivals=form.wants_arrivals(options),
+        margin=form.register_margin(options),
         reads_at_end=form.reads_at_end,
     )
 
@@ -161,7 +165,14 @@ def _finish(run: ExportRun, state: str, error: str = "") -> None:
 def _write(run: ExportRun, form: Format, out: BinaryIO) -> Tally:
     ctx = context_of(run, form)
     scope = scope_of(run, form, ctx.options)
-    return form.write(read_ahead(lambda: frames_for_scope(scope)), ctx, out)
+    parts = list(parts_freeze(scope))
+    return form.write(read_ahead(lambda: _frames(parts, scope)), ctx, out)
+
+
+def _frames(parts: Sequence[Frozen], scope: Scope) -> Iterator[Frame]:
+    """The frames of all parts, one part after another."""
+    for part in parts:
+        yield from frames_read(part.data, scope)
 
 
 def _write_stream(run: ExportRun, form: Format, raw: BinaryIO) -> Tally:

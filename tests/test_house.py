@@ -43,7 +43,7 @@ FLOORS = {
     "exports": {
         **dict.fromkeys(("formats", "naming", "sinks", "schedules", "periods"), PURE),
         **dict.fromkeys(("models",), MODELS),
-        **dict.fromkeys(("ahead", "stays"), STORE),
+        **dict.fromkeys(("ahead", "scope"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),
         **dict.fromkeys(("services", "intake", "ingest", "delivery"), SERVICES),
     },

@@ -15,18 +15,19 @@ from devices.journal.append import (
     withdrawal_entry,
 )
 from devices.journal.fold import fold_all, fold_step
-from devices.journal.marks import HorizonGone, folded_to, horizon
+from devices.journal.marks import HorizonGone, base_number, folded_to, horizon
 from devices.journal.purge import purge
 from devices.journal.read import (
     ChannelKey,
     ChannelSeries,
     Grid,
     Table,
+    days_read,
     grid_read,
     series_read,
     tables_read,
 )
-from devices.journal.registers import registers_read
+from devices.journal.registers import registers_read, registers_read_keys
 
 __all__ = [
     "ChannelKey",
@@ -35,7 +36,9 @@ __all__ = [
     "Grid",
     "HorizonGone",
     "Table",
+    "base_number",
     "batch_number",
+    "days_read",
     "entries_append",
     "fold_all",
     "fold_step",
@@ -46,6 +49,7 @@ __all__ = [
     "purge",
     "registers_append",
     "registers_read",
+    "registers_read_keys",
     "series_read",
     "tables_read",
     "wake",

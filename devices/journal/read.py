@@ -127,41 +127,50 @@ def grid_read(
     index: npt.NDArray[np.int64] | None = None,
 ) -> Table:
     """What `tables_read` reads, of channels known to be of one grid."""
-    if horizon is None:
-        horizon = marks.horizon()
-    done = marks.folded_to()
-    if horizon < marks.base_number():
-        raise marks.HorizonGone(f"readings as of batch {horizon} are no longer kept")
-    if index is None:
-        index = np.arange(len(ids))
-    return _Reading(grid, ids, start, end).table(index, horizon, done, versions)
+    seconds, offset, zone = grid
+    first, last = blocks.days_touching(start, end, offset, zone)
+    days = range(first, last + 1)
+    ends = np.concatenate([blocks.day_ends(day, seconds, offset, zone) for day in days])
+    low, high = np.searchsorted(ends, (start, end), side="right").tolist()
+    slots = DAY // seconds
+    if high > low:
+        days = days[low // slots : (high - 1) // slots + 1]
+        low, high = (at - low // slots * slots for at in (low, high))
+    reading = _Reading(grid, ids, days, slice(low, max(low, high)))
+    return reading.table(index, horizon, versions)
+
+
+def days_read(
+    grid: Grid, ids: list[int], days: Sequence[int], *, horizon: int | None = None
+) -> Table:
+    """These days, ascending, of channels known to be of one grid, with versions."""
+    return _Reading(grid, ids, days, slice(None)).table(None, horizon, True)
 
 
 class _Reading:
-    """One grid's channels over the days of a period."""
+    """One grid's channels over some days, of which a stretch of slots is wanted."""
 
-    def __init__(self, grid: Grid, ids: list[int], start: int, end: int) -> None:
-        seconds, offset, zone = grid
+    def __init__(self, grid: Grid, ids: list[int], days: Sequence[int], cut: slice) -> None:
         self.ids = ids
         self.place = {channel: row for row, channel in enumerate(ids)}
-        self.slots = DAY // seconds
-        first, last = blocks.days_touching(start, end, offset, zone)
-        ends = np.concatenate(
-            [blocks.day_ends(day, seconds, offset, zone) for day in range(first, last + 1)]
-        )
-        low, high = np.searchsorted(ends, (start, end), side="right").tolist()
-        high = max(low, high)
-        self.ends = ends[low:high]
-        self.first = first + low // self.slots
-        self.days = (high - 1) // self.slots - low // self.slots + 1 if high > low else 0
-        skipped = low // self.slots * self.slots
-        self.cut = slice(low - skipped, high - skipped)
+        self.slots = DAY // grid[0]
+        self.days = days
+        self.nth = {day: column for column, day in enumerate(days)}
+        self.cut = cut
+        self.ends = np.concatenate([blocks.day_ends(day, *grid) for day in days])[cut]
 
-    def table(self, index: Any, horizon: int, done: int, versions: bool) -> Table:
-        shape = (len(self.ids), self.days * self.slots)
-        if not self.days:
-            none = np.zeros(shape, np.int64)
-            mask = np.zeros(shape, np.uint16)
+    def table(self, index: Any, horizon: int | None, versions: bool) -> Table:
+        if horizon is None:
+            horizon = marks.horizon()
+        done = marks.folded_to()
+        if horizon < marks.base_number():
+            raise marks.HorizonGone(f"readings as of batch {horizon} are no longer kept")
+        if index is None:
+            index = np.arange(len(self.ids))
+        shape = (len(self.ids), len(self.days) * self.slots)
+        if not len(self.ends):
+            none = np.zeros((len(self.ids), 0), np.int64)
+            mask = np.zeros((len(self.ids), 0), np.uint16)
             return Table(index, self.ends, none, mask, none, mask)
         waiting = self._waiting(done, horizon) if done < horizon else []
         if not versions and not waiting and sql.is_postgres():
@@ -188,24 +197,25 @@ class _Reading:
 
     def _where(self, table: str) -> tuple[str, list[Any]]:
         condition, ids = sql.any_of(f"{table}.channel_id", self.ids)
-        first, last = sql.day_param(self.first), sql.day_param(self.first + self.days - 1)
-        return f"{condition} AND {table}.day BETWEEN %s AND %s", [ids, first, last]
+        days, params = self._days(table)
+        return f"{condition} AND {days}", [ids, *params]
 
     def _range(self) -> tuple[str, list[Any]] | None:
         """The same for channels that lie close together: a range is read in one sweep."""
         low, high = min(self.ids), max(self.ids)
         if high - low > 2 * len(self.ids):
             return None
-        first, last = sql.day_param(self.first), sql.day_param(self.first + self.days - 1)
-        return "t.channel_id BETWEEN %s AND %s AND t.day BETWEEN %s AND %s", [
-            low,
-            high,
-            first,
-            last,
-        ]
+        days, params = self._days("t")
+        return f"t.channel_id BETWEEN %s AND %s AND {days}", [low, high, *params]
+
+    def _days(self, table: str) -> tuple[str, list[Any]]:
+        first, last = self.days[0], self.days[-1]
+        if last - first == len(self.days) - 1:
+            return f"{table}.day BETWEEN %s AND %s", [sql.day_param(first), sql.day_param(last)]
+        return sql.any_day(f"{table}.day", self.days)
 
     def _row(self, channel: int, day: int) -> int:
-        return self.place[channel] * self.days + day - self.first
+        return self.place[channel] * len(self.days) + self.nth[day]
 
     def _packed(self, horizon: int) -> tuple[Any, Masks | None] | None:
         """All blocks in one row, put end to end by the database: the short way for most days.
@@ -221,7 +231,7 @@ class _Reading:
             f"FROM devices_intervalblock t WHERE {condition}",
             params,
         )
-        total, slots = len(self.ids) * self.days, self.slots
+        total, slots = len(self.ids) * len(self.days), self.slots
         found = np.frombuffer(places or b"", _PLACE)
         if widest not in (None, 4 * slots) or (found["folded_to"] > horizon).any():
             return None
@@ -229,7 +239,7 @@ class _Reading:
         sorted_ids = np.array(self.ids)[order]
         near = np.searchsorted(sorted_ids, found["channel"]).clip(max=len(sorted_ids) - 1)
         asked = sorted_ids[near] == found["channel"]  # a range may hold others, too
-        rows = order[near] * self.days + found["day"] - self.first
+        rows = order[near] * len(self.days) + np.searchsorted(self.days, found["day"])
         stack = np.zeros((total, slots), np.int32)
         stack[rows[asked]] = np.frombuffer(counts or b"", "<i4").reshape(-1, slots)[asked]
         if not status and np.count_nonzero(asked) == total:
@@ -254,7 +264,7 @@ class _Reading:
         return {row(f[0], back(f[1])): f[2:] for f in found}
 
     def _assemble(self, found: dict[int, Any], versions: bool) -> "_Stack":
-        total, slots = len(self.ids) * self.days, self.slots
+        total, slots = len(self.ids) * len(self.days), self.slots
         width = 8 if any(len(block[0]) != 4 * slots for block in found.values()) else 4
         nothing = bytes(width * slots)
         cells = [nothing] * total
@@ -332,7 +342,7 @@ class _Reading:
         stack.put(rows, days)
 
     def _key(self, row: int) -> Key:
-        return self.ids[row // self.days], self.first + row % self.days
+        return self.ids[row // len(self.days)], self.days[row % len(self.days)]
 
 
 class _Stack:

@@ -5,13 +5,14 @@ occurrence); each batch that changes one makes a new version with all of them.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from django.db import transaction
+from django.db.models import Q
 
 from devices.journal import marks, sql
 from devices.models import RegisterEntry, RegisterSnapshot
@@ -64,6 +65,7 @@ _values = msgspec.json.Decoder(list[Stored])
 VALUE_FIELDS = Stored.__struct_fields__
 HEAD_FIELDS = Head.__struct_fields__
 Key = tuple[int, str, datetime]
+KEYS = 500  # asked for in one query
 
 
 def entry_columns(device: int, read: RegisterRead) -> dict[str, Any]:
@@ -188,29 +190,51 @@ def registers_read(
 
     The latest version numbered at most the horizon, with what is not folded yet merged in.
     """
+    bounds = Q(device_id__in=sql.id_set(device_ids), time__gte=start)
+    bounds &= Q(time__lte=end) if closed else Q(time__lt=end)
+    if read_types:
+        bounds &= Q(read_type__in=list(read_types))
+    reads: dict[int, list[RegisterRead]] = {}
+    versions = sorted(_standing(bounds, horizon).items(), key=lambda i: i[0][2])
+    for (device, read_type, time), version in versions:
+        reads.setdefault(device, []).append(_read(read_type, time, version))
+    return reads
+
+
+def registers_read_keys(
+    keys: Collection[Key], *, horizon: int | None = None
+) -> list[tuple[Key, int, RegisterRead]]:
+    """These reads as of a horizon, by time, each with the number of the batch that last changed
+    it; those that did not exist then are left out."""
+    found: list[tuple[Key, int, RegisterRead]] = []
+    ordered, wanted = sorted(keys), set(keys)
+    for low in range(0, len(ordered), KEYS):
+        some = ordered[low : low + KEYS]
+        bounds = Q(device_id__in=sql.id_set({key[0] for key in some}))
+        bounds &= Q(time__in=sorted({key[2] for key in some}))
+        for key, version in _standing(bounds, horizon).items():
+            if key in wanted:
+                found.append((key, version[0], _read(*key[1:], version)))
+                wanted.discard(key)
+    return sorted(found, key=lambda one: (one[0][2], one[0]))
+
+
+def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Version]":
+    """What stands, as of a horizon, of the reads within bounds."""
     if horizon is None:
         horizon = marks.horizon()
     done = marks.folded_to()
-    bounds: dict[str, Any] = {"device_id__in": sql.id_set(device_ids), "time__gte": start}
-    bounds["time__lte" if closed else "time__lt"] = end
-    if read_types:
-        bounds["read_type__in"] = list(read_types)
-    snapshots = RegisterSnapshot.objects.filter(number__lte=horizon, **bounds).order_by("number")
+    snapshots = RegisterSnapshot.objects.filter(bounds, number__lte=horizon).order_by("number")
     raw = {tuple(row[:3]): row[3:] for row in snapshots.values_list(*COLUMNS).iterator()}
     latest = {key: (*row[:3], _values.decode(row[3])) for key, row in raw.items()}
     if done < horizon:
         waiting = (
-            RegisterEntry.objects.filter(
-                batch__number__gt=done, batch__number__lte=horizon, **bounds
-            )
+            RegisterEntry.objects.filter(bounds, batch__number__gt=done, batch__number__lte=horizon)
             .order_by("batch__number", "id")
             .values_list("device_id", "read_type", "time", "head", "values", "batch__number")
         )
         _versions(list(waiting), latest)
-    reads: dict[int, list[RegisterRead]] = {}
-    for (device, read_type, time), version in sorted(latest.items(), key=lambda i: i[0][2]):
-        reads.setdefault(device, []).append(_read(read_type, time, version))
-    return reads
+    return latest
 
 
 def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:

@@ -47,7 +47,14 @@ def rows(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
 
 
 def stream(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[tuple[Any, ...]]:
-    """Rows of a query that may be large, fetched by the thousand (a held cursor on PostgreSQL)."""
+    """Rows of a query that may be large, one by one."""
+    return itertools.chain.from_iterable(chunks(sql, params, size))
+
+
+def chunks(
+    sql: str, params: Sequence[Any] = (), size: int = 2000
+) -> Iterator[list[tuple[Any, ...]]]:
+    """The same in lists, as they are fetched (a held cursor on PostgreSQL)."""
     if is_postgres():
         import psycopg
 
@@ -56,17 +63,19 @@ def stream(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[t
         with psycopg.ServerCursor(connection.connection, name, withhold=hold) as named:
             named.execute(sql, params, binary=True)
             while chunk := named.fetchmany(size):
-                yield from chunk
+                yield chunk
     else:
         with connection.cursor() as c:
             c.execute(sql, params)
             while chunk := c.fetchmany(size):
-                yield from chunk
+                yield chunk
 
 
 @contextmanager
-def snapshot() -> Iterator[None]:
+def snapshot(writes: bool = False) -> Iterator[None]:
     """All queries of the block see one state of the database (PostgreSQL, outermost only).
+
+    With `writes` it may add rows of its own, in the same transaction.
 
     On SQLite a reader that held one would keep the write-ahead log from being cleared; there the
     order of the queries alone has to do.
@@ -76,7 +85,8 @@ def snapshot() -> Iterator[None]:
         return
     with transaction.atomic():
         with connection.cursor() as c:
-            c.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            mode = "READ WRITE" if writes else "READ ONLY"
+            c.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {mode}")
         yield
 
 
@@ -90,6 +100,14 @@ def any_of(column: str, values: Sequence[int]) -> tuple[str, Any]:
     if is_postgres():
         return f"{column} = ANY(%s::bigint[])", array_text(values)
     return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
+
+
+def any_day(column: str, days: Sequence[int]) -> tuple[str, list[Any]]:
+    """A date column is one of these days: condition and parameters."""
+    texts = [day_text(day) for day in days]
+    if is_postgres():
+        return f"{column} = ANY(%s::date[])", [array_text(texts)]
+    return f"{column} IN (SELECT value FROM json_each(%s))", [json.dumps(texts)]
 
 
 def id_set(values: Iterable[int]) -> RawSQL:

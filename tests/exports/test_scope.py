@@ -11,8 +11,7 @@ from devices import journal
 from devices.models import FunctionalGroup, Installation, Membership
 from devices.readings import DAY, NEVER, RegisterRead, RegisterValue
 from devices.services.channels import channel_change
-from exports import selectors
-from exports.selectors import Scope, Selection, frames_for_scope
+from exports.scope import Scope, Selection, frames, frames_read, parts_freeze
 from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +28,11 @@ def scope(order="device_id", intervals=True, **given):
     return Scope(
         Selection(**given), start, end, journal.horizon(), order, intervals=intervals, **options
     )
+
+
+def frames_for_scope(scope, devices=2500):
+    for part in parts_freeze(scope, devices):
+        yield from frames_read(part.data, scope)
 
 
 def series_of(scope):
@@ -79,7 +83,7 @@ def test_devices_come_in_the_order_of_the_key_as_bytes():
 
 def test_a_file_is_sorted_by_known_keys_only():
     with pytest.raises(ValueError, match="notes"):
-        list(frames_for_scope(scope("notes")))
+        scope("notes")
 
 
 def test_a_move_in_the_period_makes_two_stays_with_their_own_multiplier():
@@ -189,9 +193,15 @@ def test_parts_hold_whole_devices_and_join_to_the_whole(monkeypatch):
         for number in (1, 2):
             channel_make(device, number=number)
     whole = series_of(scope())
-    monkeypatch.setattr(selectors, "PART_DEVICES", 3)
-    frames = list(frames_for_scope(scope()))
-    assert [len(frame.devices) for frame in frames] == [2, 2, 1]
+    parts = list(parts_freeze(scope(), 2))
+    assert [(p.devices, p.first, p.last) for p in parts] == [
+        (2, "P0", "P1"),
+        (2, "P2", "P3"),
+        (1, "P4", "P4"),
+    ]
+    assert [len(frame.devices) for frame in frames_for_scope(scope(), 2)] == [2, 2, 1]
+    monkeypatch.setattr(frames, "FRAME_CELLS", 300)
+    assert [len(frame.devices) for frame in frames_for_scope(scope())] == [1, 2, 1, 1]
     assert series_of(scope()) == whole
 
 

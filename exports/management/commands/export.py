@@ -13,7 +13,7 @@ from devices.readings import UNITS
 from exports import formats, services
 from exports.commandline import parse_options, parse_time, parse_zone
 from exports.formats.base import OptionError
-from exports.selectors import Selection
+from exports.scope import Selection
 
 
 class Command(BaseCommand):

@@ -1,0 +1,98 @@
+"""What a run is asked for: a selection over a period, as of a horizon, or what changed since."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from devices.readings import DeviceInfo
+
+ORDERS = ("device_id", "meter_number", "serial_number")
+# A window for runs without a period: nothing in the store lies outside.
+BEGINNING, NEVER_ENDING = 0, 1 << 34
+
+Grain = Literal["slot", "day", "span"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a run is asked for; empty means all."""
+
+    groups: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
+    units: tuple[str, ...] = ()
+
+
+class ExtraDay(NamedTuple):
+    """A channel-day owed from the backlog: what is newer than `since` is still to be sent."""
+
+    channel_id: int
+    day: int  # days since 1970, as the channel keeps them
+    since: int
+
+
+class ExtraRead(NamedTuple):
+    """A register read owed from the backlog."""
+
+    device_id: int
+    read_type: str
+    time: datetime
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A selection over a period (start, end], as of a horizon, in a format's order.
+
+    With `since` only what batches numbered in (since, horizon] changed, and what `extra` and
+    `extra_reads` owe; start and end then only narrow it, and may be None. `grain`: what of a
+    meter goes along with its changed slots (`Format.since`); `zone` names the days of grain
+    "day", empty: each device's own. `margin`: seconds around the period from which register
+    reads come too.
+    """
+
+    selection: Selection
+    start: datetime | None
+    end: datetime | None
+    horizon: int | None = None
+    order: str = "device_id"
+    intervals: bool = True
+    registers: bool = False
+    events: bool = False
+    arrivals: bool = False
+    margin: int = 0
+    reads_at_end: bool = False
+    since: int | None = None
+    grain: Grain = "slot"
+    zone: str = ""
+    extra: Sequence[ExtraDay] = ()
+    extra_reads: Sequence[ExtraRead] = ()
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ValueError(f"files are not sorted by {self.order}")
+        if self.since is None and (self.start is None or self.end is None):
+            raise ValueError("a period has a start and an end")
+        if self.since is None and (self.extra or self.extra_reads):
+            raise ValueError("a backlog goes out with what changed since, not with a period")
+
+    @property
+    def first(self) -> int:
+        return BEGINNING if self.start is None else int(self.start.timestamp())
+
+    @property
+    def last(self) -> int:
+        return NEVER_ENDING if self.end is None else int(self.end.timestamp())
+
+    @property
+    def number(self) -> int:
+        """The horizon, which must be known by now."""
+        if self.horizon is None:
+            raise ValueError("the scope has no horizon yet")
+        return self.horizon
+
+    def key(self, info: DeviceInfo) -> str:
+        """What the file is sorted by."""
+        text: str = getattr(info, self.order)
+        return text

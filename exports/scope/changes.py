@@ -1,0 +1,184 @@
+"""What may have changed since a batch number: found in the journal by batch, never in the blocks.
+
+Everything that a batch brought is a candidate; whether it won its slot is seen when it is read.
+The work goes with what arrived since, not with what is stored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+
+from devices import journal
+from devices.journal import sql
+from devices.journal.partitions import month_of
+from devices.models import Channel, RegisterEntry
+from devices.readings import DAY, Ints
+from events.models import Event
+from exports.scope.asked import Scope
+from exports.scope.frozen import Read
+
+ASKED = 20_000  # ids in one query
+FAR = 2 * DAY  # more than a day's border can lie from UTC's, and a day more
+_NONE = np.zeros(0, np.int64)
+Batches = list[tuple[int, date]]  # primary key, month of receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Candidates. Shapes: k channel-days by channel and day with their devices; e events."""
+
+    channel: Ints = field(default_factory=lambda: _NONE)
+    day: Ints = field(default_factory=lambda: _NONE)
+    since: Ints = field(default_factory=lambda: _NONE)
+    owner: Ints = field(default_factory=lambda: _NONE)
+    reads: tuple[Read, ...] = ()
+    events: Ints = field(default_factory=lambda: _NONE)
+    event_owner: Ints = field(default_factory=lambda: _NONE)
+    event_first: int = 0
+    event_last: int = 0
+
+    def devices(self) -> list[int]:
+        """Primary keys of all devices concerned, ascending."""
+        owners = [self.owner, self.event_owner, [read.device for read in self.reads]]
+        found: list[int] = np.unique(np.concatenate(owners)).astype(np.int64).tolist()
+        return found
+
+    def hull(self) -> tuple[int, int]:
+        """A stretch of time that all of it lies in, epoch seconds."""
+        times = [read.time // 1_000_000 for read in self.reads]
+        if len(self.events):
+            times += [self.event_first, self.event_last]
+        lows, highs = times.copy(), times.copy()
+        if len(self.day):
+            lows.append(int(self.day.min()) * DAY)
+            highs.append((int(self.day.max()) + 1) * DAY)
+        return min(lows) - FAR, max(highs) + FAR
+
+
+def changed_since(scope: Scope) -> bool:
+    """Whether anything arrived that a run of this scope could send: a look at the batches alone.
+
+    False is certain; after True the run may still find nothing.
+    """
+    return bool(scope.extra or scope.extra_reads or _batches(scope))
+
+
+def changes_of(scope: Scope) -> Changes:
+    """The candidates of a scope with `since`. HorizonGone when purge has passed that number."""
+    since = scope.since
+    if since is None:
+        raise ValueError("the scope asks for a period, not for what changed")
+    if since < journal.base_number():
+        raise journal.HorizonGone(f"what changed since batch {since} is no longer kept")
+    batches = _batches(scope)
+    channel, day, after, owner = _days(scope, since, batches) if scope.intervals else (_NONE,) * 4
+    reads = _reads(scope, since, batches) if scope.registers else ()
+    events = _events(scope, batches) if scope.events else []
+    times = [int(time.timestamp()) for _, _, time in events]
+    return Changes(
+        *(channel, day, after, owner, reads),
+        np.array([pk for pk, _, _ in events], np.int64),
+        np.array([device for _, device, _ in events], np.int64),
+        *(min(times, default=0), max(times, default=0)),
+    )
+
+
+def _batches(scope: Scope) -> Batches:
+    """The batches numbered in (since, horizon]."""
+    found = sql.rows(
+        "SELECT id, received FROM devices_batch WHERE number > %s AND number <= %s",
+        [scope.since, scope.number],
+    )
+    return [(pk, month_of(_date(received))) for pk, received in found]
+
+
+def _date(received: Any) -> date:
+    if isinstance(received, datetime):
+        return received.astimezone(UTC).date()
+    return date.fromisoformat(str(received)[:10])
+
+
+def _days(scope: Scope, since: int, batches: Batches) -> tuple[Ints, Ints, Ints, Ints]:
+    """Channel-days with entries of these batches and those owed, each once: since the lowest."""
+    found = _journal_days(batches)
+    pairs = np.array(found, np.int64).reshape(-1, 2)
+    owed = np.array(list(scope.extra), np.int64).reshape(-1, 3)
+    channel = np.concatenate((pairs[:, 0], owed[:, 0]))
+    day = np.concatenate((pairs[:, 1], owed[:, 1]))
+    after = np.concatenate((np.full(len(pairs), since), owed[:, 2]))
+    near = (day * DAY > scope.first - FAR) & (day * DAY < scope.last + FAR)
+    channel, day, after = channel[near], day[near], after[near]
+    owners = _owners(scope, np.unique(channel).tolist())
+    known = np.isin(channel, owners[0])
+    channel, day, after = channel[known], day[known], after[known]
+    order = np.lexsort((after, day, channel))
+    channel, day, after = channel[order], day[order], after[order]
+    first = np.ones(len(channel), bool)
+    first[1:] = (np.diff(channel) != 0) | (np.diff(day) != 0)
+    channel, day, after = channel[first], day[first], after[first]
+    return channel, day, after, owners[1][np.searchsorted(owners[0], channel)]
+
+
+def _journal_days(batches: Batches) -> list[tuple[int, int]]:
+    """Channel and day of what the batches brought, by the journal's key of its batches."""
+    if not batches:
+        return []
+    condition, ids = sql.any_of("e.batch_id", [pk for pk, _ in batches])
+    params = [ids]
+    if sql.is_postgres():  # the months name the partitions
+        condition += " AND e.month = ANY(%s::date[])"
+        params.append(sql.array_text(sorted({month for _, month in batches})))
+    query = (
+        f"SELECT DISTINCT e.channel_id, {sql.day_column('e.day')} "
+        f"FROM devices_journalentry e WHERE {condition}"
+    )
+    return [(channel, sql.day_back(day)) for channel, day in sql.stream(query, params)]
+
+
+def _owners(scope: Scope, channels: Sequence[int]) -> tuple[Ints, Ints]:
+    """Those of some channels that are selected, ascending, and their devices."""
+    chosen = Channel.objects.order_by()
+    if scope.selection.channels:
+        chosen = chosen.filter(number__in=scope.selection.channels)
+    if scope.selection.units:
+        chosen = chosen.filter(unit__in=scope.selection.units)
+    found: list[tuple[int, int]] = []
+    for low in range(0, len(channels), ASKED):
+        ids = sql.id_set(channels[low : low + ASKED])
+        found += chosen.filter(pk__in=ids).values_list("pk", "device_id")
+    found.sort()
+    pairs = np.array(found, np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _reads(scope: Scope, since: int, batches: Batches) -> tuple[Read, ...]:
+    """Register reads that these batches brought and those owed, each once: since the lowest."""
+    lowest: dict[tuple[int, str, datetime], int] = {}
+    entries = RegisterEntry.objects.filter(batch_id__in=sql.id_set([pk for pk, _ in batches]))
+    rows = entries.order_by().values_list("device_id", "read_type", "time").distinct()
+    for key in rows.iterator() if batches else ():
+        lowest[key] = since
+    for device, read_type, time, after in scope.extra_reads:
+        key = (device, read_type, time)
+        lowest[key] = min(after, lowest.get(key, after))
+    return tuple(
+        Read(device, read_type, _micros(time), after)
+        for (device, read_type, time), after in sorted(lowest.items())
+        if scope.first <= time.timestamp() <= scope.last
+    )
+
+
+def _micros(time: datetime) -> int:
+    return int(time.timestamp()) * 1_000_000 + time.microsecond
+
+
+def _events(scope: Scope, batches: Batches) -> list[tuple[int, int, datetime]]:
+    """Primary key, device and time of the events that these batches brought."""
+    if not batches:
+        return []
+    found = Event.objects.filter(batch_id__in=sql.id_set([pk for pk, _ in batches]))
+    rows = found.order_by("pk").values_list("pk", "device_id", "time")
+    return [row for row in rows if scope.first <= row[2].timestamp() < scope.last]

@@ -1,0 +1,262 @@
+"""Freezing a scope: its inventory and its changes, in one snapshot, in parts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from devices import journal
+from devices.journal import sql
+from devices.readings import DeviceInfo, Ints
+from exports.scope import inventory, stays
+from exports.scope.asked import Scope
+from exports.scope.changes import Changes, changes_of
+from exports.scope.frozen import KIND, Part, pack
+from exports.scope.inventory import (
+    CHANNEL,
+    INFO,
+    MEMBERSHIPS,
+    MULTIPLIER,
+    PK,
+    PLAIN,
+    WHAT,
+    Row,
+    Window,
+)
+
+PART_DEVICES = 2_500
+MULTIPLIER_PLACE = KIND.index("multiplier")
+
+
+class Frozen(NamedTuple):
+    """A part as bytes; how many devices it holds, the first and the last by the file's key."""
+
+    data: bytes
+    devices: int
+    first: str
+    last: str
+    horizon: int
+
+
+def parts_freeze(scope: Scope, devices_a_part: int = PART_DEVICES) -> Iterator[Frozen]:
+    """The scope in parts, in the file's order; nothing when nothing can be in it.
+
+    All of it as one snapshot has it, that of the caller's transaction if there is one. A horizon
+    of None is taken there: the newest batch. Devices of one key are in one part.
+    """
+    with sql.snapshot():
+        if scope.horizon is None:
+            scope = replace(scope, horizon=journal.horizon())
+        changes = None if scope.since is None else changes_of(scope)
+        window = _window(scope, changes)
+        if window.ids is not None and not window.ids:
+            return
+        eras = inventory.eras(scope, window) if scope.intervals else {}
+        for rows in inventory.parts_of_rows(scope, window, devices_a_part):
+            part = _Assembly(scope, window, rows).part(eras)
+            if changes is not None:
+                part = _concerned(part, scope, changes)
+            if len(part.device):
+                keys = list(map(scope.key, part.devices()))
+                devices = len(np.unique(part.device))
+                yield Frozen(pack(part), devices, keys[0], keys[-1], scope.number)
+
+
+def _window(scope: Scope, changes: Changes | None) -> Window:
+    """The period; of changes, what of it they lie in."""
+    if changes is None:
+        return Window(scope.first, scope.last)
+    ids = changes.devices()
+    if not ids:
+        return Window(scope.first, scope.last, [])
+    low, high = changes.hull()
+    return Window(max(low, scope.first), min(high, scope.last), ids)
+
+
+class Stays(NamedTuple):
+    """The stays of some devices in their order: columns, and how many each device has."""
+
+    infos: tuple[Sequence[str], ...]
+    multipliers: Sequence[str | None]
+    device: Ints
+    start: Ints
+    end: Ints
+    sizes: Ints
+
+
+class _Assembly:
+    """Rows of the inventory becoming a part."""
+
+    def __init__(self, scope: Scope, window: Window, rows: Sequence[Row]) -> None:
+        self.scope, self.window = scope, window
+        self.columns = list(zip(*rows, strict=True))
+        pk = np.array(self.columns[PK], np.int64)
+        starts = np.diff(pk, prepend=-1) != 0
+        self.first = np.flatnonzero(starts)  # each device's first row
+        self.owner = np.cumsum(starts) - 1  # the place of each row's device among them
+        self.pk = pk[self.first]
+
+    def part(self, eras: inventory.Eras) -> Part:
+        """The stays and channels of the rows."""
+        plain = np.array(self._of_devices(PLAIN), bool)
+        there = self._whole() if plain.all() else self._cut(plain)
+        opens = np.cumsum(there.sizes) - there.sizes  # each device's first stay
+        rows = np.array([row for row, pk in enumerate(self.columns[CHANNEL]) if pk is not None])
+        rows = rows.astype(np.int64)
+        times = there.sizes[self.owner[rows]]
+        ends = np.cumsum(times)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - times, times)
+        rows = np.repeat(rows, times)
+        stay = opens[self.owner[rows]] + within
+        whats, pks = self.columns[WHAT], self.columns[CHANNEL]
+        found = _Channels(
+            [pks[row] for row in rows.tolist()],
+            stay.tolist(),
+            [whats[row] for row in rows.tolist()],
+            there.start[stay].tolist(),
+            there.end[stay].tolist(),
+        )
+        for place in np.flatnonzero(np.isin(self.pk, list(eras))).tolist():
+            first = int(opens[place])
+            for at in range(first, first + int(there.sizes[place])):
+                found.add_eras(eras[int(self.pk[place])], at, there)
+        return found.part(there)
+
+    def _of_devices(self, column: int) -> Sequence[Any]:
+        """A column of the devices, once each."""
+        whole = self.columns[column]
+        if len(self.first) == len(whole):
+            return whole
+        return [whole[row] for row in self.first.tolist()]
+
+    def _infos(self) -> tuple[Sequence[str], ...]:
+        """The columns of DeviceInfo as the window's end has them."""
+        memberships = self._of_devices(MEMBERSHIPS)
+        split = {codes: stays.codes_split(codes) for codes in set(memberships)}
+        groups, cycles = zip(*map(split.__getitem__, memberships), strict=True)
+        return (*map(self._of_devices, range(INFO.start, INFO.stop)), groups, cycles)
+
+    def _whole(self) -> Stays:
+        """Every device is one stay of the whole window."""
+        size, window = len(self.pk), self.window
+        return Stays(
+            self._infos(),
+            self._of_devices(MULTIPLIER),
+            self.pk,
+            np.full(size, window.first),
+            np.full(size, window.last),
+            np.ones(size, np.int64),
+        )
+
+    def _cut(self, plain: npt.NDArray[np.bool_]) -> Stays:
+        """Some devices have several stays, or none."""
+        infos = list(zip(*self._infos(), strict=True))
+        multipliers = self._of_devices(MULTIPLIER)
+        pks, window = self.pk.tolist(), self.window
+        whos = [
+            (pks[place], *infos[place][:3], *infos[place][6:8])
+            for place in np.flatnonzero(~plain).tolist()
+        ]
+        cut = stays.stays_of(whos, window.start, window.end, self.scope.selection.groups)
+        found: list[stays.Stay] = []
+        sizes = []
+        for place, pk in enumerate(pks):
+            here = cut.get(pk, [])
+            if plain[place]:
+                whole = (infos[place], multipliers[place], window.first, window.last)
+                here = [stays.Stay(*whole)]
+            sizes.append(len(here))
+            found += here
+        columns = zip(*(stay.info for stay in found), strict=True)
+        return Stays(
+            tuple(columns) or ((),) * len(DeviceInfo._fields),
+            [stay.multiplier for stay in found],
+            np.repeat(self.pk, sizes),
+            np.array([stay.start for stay in found], np.int64),
+            np.array([stay.end for stay in found], np.int64),
+            np.array(sizes, np.int64),
+        )
+
+
+class _Channels(NamedTuple):
+    """Channels by stay, as lists: primary key, stay, what it measures, from and to."""
+
+    channel: list[int]
+    stay: list[int]
+    what: list[str]
+    opened: list[int]
+    closed: list[int]
+
+    def add_eras(self, eras: Sequence[inventory.Era], at: int, there: Stays) -> None:
+        """Channels that began or ended within the window, where they meet a stay."""
+        start, end = int(there.start[at]), int(there.end[at])
+        for pk, opened, closed, what in eras:
+            low, high = stays.epoch_or(opened, start), stays.epoch_or(closed, end)
+            if max(low, start) < min(high, end):
+                row = (pk, at, what, max(low, start), min(high, end))
+                for column, value in zip(self, row, strict=True):
+                    column.append(value)  # type: ignore[arg-type]
+
+    def part(self, there: Stays) -> Part:
+        """The part; where a channel states no multiplier, that of the stay counts."""
+        multipliers = map(there.multipliers.__getitem__, self.stay)
+        pairs = list(zip(self.what, multipliers, strict=True))
+        places: dict[str, int] = {}
+        kinds = {
+            pair: places.setdefault(_with_multiplier(*pair), len(places))
+            for pair in dict.fromkeys(pairs)
+        }
+        return Part(
+            infos=there.infos,
+            device=there.device,
+            start=there.start,
+            end=there.end,
+            kinds=tuple(places),
+            channel=np.array(self.channel, np.int64),
+            stay=np.array(self.stay, np.int64),
+            kind=np.array(list(map(kinds.__getitem__, pairs)), np.int64),
+            opened=np.array(self.opened, np.int64),
+            closed=np.array(self.closed, np.int64),
+        )
+
+
+def _with_multiplier(kind: str, multiplier: str | None) -> str:
+    what = kind.split("|")
+    what[MULTIPLIER_PLACE] = what[MULTIPLIER_PLACE] or multiplier or ""
+    return "|".join(what)
+
+
+def _concerned(part: Part, scope: Scope, changes: Changes) -> Part:
+    """The part without what nothing changed of.
+
+    Grain "span" needs all channels of a device of which one changed, the others only that one.
+    """
+    if scope.grain == "span":
+        kept = np.isin(part.device[part.stay], changes.owner)
+    else:
+        kept = np.isin(part.channel, changes.channel)
+    reads = [read.device for read in changes.reads]
+    wanted = np.isin(part.device, np.concatenate((reads, changes.event_owner)))
+    wanted[part.stay[kept]] = True
+    there = np.flatnonzero(wanted)
+    mine = set(part.device[there].tolist())
+    days = np.isin(changes.channel, part.channel[kept])
+    return Part(
+        infos=tuple([texts[at] for at in there.tolist()] for texts in part.infos),
+        device=part.device[there],
+        start=part.start[there],
+        end=part.end[there],
+        kinds=part.kinds,
+        channel=part.channel[kept],
+        stay=(np.cumsum(wanted) - 1)[part.stay[kept]],
+        kind=part.kind[kept],
+        opened=part.opened[kept],
+        closed=part.closed[kept],
+        day_channel=changes.channel[days],
+        day=changes.day[days],
+        day_since=changes.since[days],
+        events=changes.events[np.isin(changes.event_owner, list(mine))],
+        reads=tuple(read for read in changes.reads if read.device in mine),
+    )

@@ -1,0 +1,91 @@
+"""What happened at a part's devices at single instants: register reads and events, by stay."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from devices import journal
+from devices.readings import Event, RegisterRead, instant
+from events.selectors import events_for_export
+from exports.scope.asked import Scope
+from exports.scope.frozen import Part
+
+Reads = dict[int, list[RegisterRead]]
+Events = dict[int, list[Event]]
+
+
+class _Stays:
+    """A part's stays by device."""
+
+    def __init__(self, part: Part) -> None:
+        self.of: dict[int, list[tuple[int, int, int]]] = {}
+        columns = (part.device.tolist(), part.start.tolist(), part.end.tolist())
+        for place, (device, start, end) in enumerate(zip(*columns, strict=True)):
+            self.of.setdefault(device, []).append((place, start, end))
+
+    def at(self, device: int, time: datetime, closed: bool, margin: int = 0) -> Iterator[int]:
+        """The stays that an instant falls in: start ≤ time < end (`closed`: ≤ end).
+
+        The first begins, and the last ends, so many seconds further out.
+        """
+        stays = self.of.get(device, ())
+        second = time.timestamp()
+        for nth, (place, start, end) in enumerate(stays):
+            low = start - margin if nth == 0 else start
+            high = end + margin if nth == len(stays) - 1 else end
+            if low <= second < high or (closed and second == high):
+                yield place
+
+
+def reads(part: Part, scope: Scope) -> Reads:
+    """Register reads of a period by stay.
+
+    One on the border of two stays belongs to both when reads at the end are in: it closes the one
+    and opens the other.
+    """
+    stays, margin = _Stays(part), timedelta(seconds=scope.margin)
+    found: Reads = {}
+    for device, mine in journal.registers_read(
+        list(stays.of),
+        instant(scope.first) - margin,
+        instant(scope.last) + margin,
+        closed=scope.reads_at_end,
+        horizon=scope.number,
+    ).items():
+        for read in mine:
+            for place in stays.at(device, read.time, scope.reads_at_end, scope.margin):
+                found.setdefault(place, []).append(read)
+    return found
+
+
+def reads_changed(part: Part, scope: Scope) -> Reads:
+    """Register reads of the part that are newer than the number they are asked since, by stay."""
+    stays = _Stays(part)
+    since = {(read.device, read.read_type, read.when): read.since for read in part.reads}
+    found: Reads = {}
+    for key, number, read in journal.registers_read_keys(list(since), horizon=scope.number):
+        if number > since[key]:
+            for place in stays.at(key[0], read.time, scope.reads_at_end):
+                found.setdefault(place, []).append(read)
+    return found
+
+
+def events(part: Part, scope: Scope) -> Events:
+    """Events by stay: of the period, or those that the part names."""
+    stays = _Stays(part)
+    chosen = (
+        events_for_export(
+            np.unique(part.device).tolist(),
+            scope.number,
+            start=instant(scope.first),
+            end=instant(scope.last),
+        )
+        if scope.since is None
+        else events_for_export(np.unique(part.device).tolist(), scope.number, ids=part.events)
+    )
+    found: Events = {}
+    for device, at, event in chosen:
+        for place in stays.at(device, at, False):
+            found.setdefault(place, []).append(event)
+    return found

@@ -1,0 +1,154 @@
+"""The inventory of a window as rows, in the file's order: devices with their channels.
+
+One query streams devices, the installation and the channels that hold for the whole window; what
+changed within it is asked for apart (stays.py, `eras`), for few devices in any window.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db.models import Q
+
+from devices.journal import sql
+from devices.models import Channel
+from devices.readings import instant
+from exports.scope.asked import ORDERS, Scope, Selection
+from exports.scope.frozen import KIND, kind_text
+from exports.scope.stays import GROUPS, during
+
+Row = tuple[Any, ...]
+# A row's columns. `plain`: installation and group hold for the whole window. `kind`: KIND of the
+# channel as one text, its multiplier empty where the installation's counts.
+PK, INFO, PLAIN, MULTIPLIER, CHANNEL, WHAT = 0, slice(1, 11), 11, 12, 13, 14
+MEMBERSHIPS = 15
+ROWS = 4000  # fetched at once
+Era = tuple[int, datetime | None, datetime | None, str]  # channel, from, to, what it measures
+Eras = dict[int, list[Era]]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch (first, last] of time in epoch seconds; `ids`: devices, None for all."""
+
+    first: int
+    last: int
+    ids: Sequence[int] | None = None
+
+    @property
+    def start(self) -> datetime:
+        return instant(self.first)
+
+    @property
+    def end(self) -> datetime:
+        return instant(self.last)
+
+
+def parts_of_rows(scope: Scope, window: Window, devices: int) -> Iterator[list[Row]]:
+    """The rows of so many devices at a time, or a few more: devices of one key stay together."""
+    key = 1 + ORDERS.index(scope.order)
+    held: list[Row] = []
+    for chunk in sql.chunks(*_rows_sql(scope, window), size=ROWS):
+        held += chunk
+        while cut := _cut(held, key, devices):
+            yield held[:cut]
+            held = held[cut:]
+    if held:
+        yield held
+
+
+def _cut(rows: Sequence[Row], key: int, devices: int) -> int:
+    """How many rows make the next part; 0 while that is not known."""
+    if len(rows) <= devices:
+        return 0
+    starts = np.flatnonzero(np.diff([row[PK] for row in rows], prepend=-1)).tolist()
+    return next((at for at in starts[devices:] if rows[at][key] != rows[at - 1][key]), 0)
+
+
+def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
+    """The query of rows, in the order of the file's key as bytes."""
+    start, end = sql.instant_param(window.start), sql.instant_param(window.end)
+    holds = "({0}.valid_from IS NULL OR {0}.valid_from <= %s) AND "
+    holds += "({0}.valid_to IS NULL OR {0}.valid_to >= %s)"
+    plain, plain_params, where, where_params = _members_sql(scope.selection, holds, start, end)
+    channel, channel_params = _channel_sql(scope.selection)
+    if scope.selection.devices:
+        where += f" AND d.device_id IN ({_marks(scope.selection.devices)})"
+        where_params += scope.selection.devices
+    among = "TRUE"
+    among_params: list[Any] = []
+    if window.ids is not None:
+        condition, ids = sql.any_of("d.id", window.ids)
+        where += f" AND {condition}"
+        where_params.append(ids)
+        among, ids = sql.any_of("m.device_id", window.ids)
+        among_params.append(ids)
+    text = "{}::text" if sql.is_postgres() else "CAST({} AS TEXT)"
+    kind = " || '|' || ".join(f"COALESCE({text.format('c.' + name)}, '')" for name in KIND)
+    # Only names of ours are written into the text; values are parameters.
+    query = f"""
+        SELECT d.id, d.device_id, d.meter_number, d.serial_number,
+          COALESCE(i.service_point_id, ''), COALESCE(i.account_id, ''),
+          COALESCE(i.premise_id, ''), k.code, d.time_zone, COALESCE(i.transformer_id, ''),
+          COALESCE(i.feeder_id, ''), i.id IS NOT NULL AND {plain},
+          {text.format("i.multiplier")}, c.id, {kind}, COALESCE(t.codes, '')
+        FROM devices_device d JOIN devices_deviceclass k ON k.id = d.device_class_id
+        LEFT JOIN devices_installation i ON i.device_id = d.id AND {holds.format("i")}
+        LEFT JOIN devices_channel c ON c.device_id = d.id AND {holds.format("c")} {channel}
+        LEFT JOIN ({GROUPS[sql.is_postgres()].format(among=among)}) t ON t.device_id = d.id
+        WHERE {where}
+        ORDER BY {sql.bytewise("d." + scope.order)}, d.id, c.number"""
+    params = [*plain_params, start, end, start, end, *channel_params]
+    return query, [*params, end, end, *among_params, *where_params]
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _members_sql(
+    selection: Selection, holds: str, start: Any, end: Any
+) -> tuple[str, list[Any], str, list[Any]]:
+    """Whether a device was in one of the groups all the time, and whether at any time."""
+    if not selection.groups:
+        return "TRUE", [], "TRUE", []
+    exists = (
+        "EXISTS (SELECT 1 FROM devices_membership m JOIN devices_functionalgroup g "
+        f"ON g.id = m.group_id WHERE m.device_id = d.id AND g.code IN ({_marks(selection.groups)})"
+    )
+    touches = "(m.valid_from < %s) AND (m.valid_to IS NULL OR m.valid_to > %s)"
+    return (
+        f"{exists} AND {holds.format('m')})",
+        [*selection.groups, start, end],
+        f"{exists} AND {touches})",
+        [*selection.groups, end, start],
+    )
+
+
+def _channel_sql(selection: Selection) -> tuple[str, list[Any]]:
+    condition, params = "", []
+    for column, chosen in (("number", selection.channels), ("unit", selection.units)):
+        if chosen:
+            condition += f" AND c.{column} IN ({_marks(chosen)})"
+            params += chosen
+    return condition, params
+
+
+def eras(scope: Scope, window: Window) -> Eras:
+    """Channels that began or ended within the window, by device: few in any window."""
+    rows = during(Channel.objects.all(), window.start, window.end)
+    rows = rows.filter(Q(valid_from__gt=window.start) | Q(valid_to__lt=window.end))
+    if window.ids is not None:
+        rows = rows.filter(device_id__in=sql.id_set(window.ids))
+    if scope.selection.channels:
+        rows = rows.filter(number__in=scope.selection.channels)
+    if scope.selection.units:
+        rows = rows.filter(unit__in=scope.selection.units)
+    found: Eras = {}
+    for device, pk, opened, closed, *what in rows.order_by("device_id", "number", "pk").values_list(
+        "device_id", "pk", "valid_from", "valid_to", *KIND
+    ):
+        found.setdefault(device, []).append((pk, opened, closed, kind_text(what)))
+    return found

@@ -1,0 +1,143 @@
+"""Where a device was, and in which groups, over a window: its stays.
+
+Used for the devices that something happened to in the window; the rest are one stay each.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db.models import Q, QuerySet
+
+from devices.journal import sql
+from devices.models import FunctionalGroup, Installation, Membership
+from exports.scope.frozen import LIST
+
+NOWHERE = ("", "", "", "", "")
+CYCLE = FunctionalGroup.Kind.BILL_CYCLE.value
+# A device's groups at an instant (the value that ends then belongs to them), kind before code.
+_GROUPS = (
+    "SELECT m.device_id, {aggregate} AS codes FROM devices_membership m "
+    "JOIN devices_functionalgroup g ON g.id = m.group_id "
+    "WHERE m.valid_from < %s AND (m.valid_to IS NULL OR m.valid_to >= %s) AND {{among}} "
+    "GROUP BY m.device_id"
+)
+GROUPS = {
+    True: _GROUPS.format(aggregate=f"string_agg(m.kind || ' ' || g.code, '{LIST}')"),
+    False: _GROUPS.format(aggregate=f"group_concat(m.kind || ' ' || g.code, '{LIST}')"),
+}
+
+
+class Stay(NamedTuple):
+    """A stretch (start, end] in which a device's identity held and its group included it.
+
+    `info`: the columns of DeviceInfo, the groups as one text.
+    """
+
+    info: tuple[str, ...]
+    multiplier: str
+    start: int
+    end: int
+
+
+def during(rows: QuerySet[Any], start: datetime, end: datetime) -> QuerySet[Any]:
+    """Dated rows that touch a period."""
+    return rows.filter(
+        Q(valid_to=None) | Q(valid_to__gt=start), Q(valid_from=None) | Q(valid_from__lt=end)
+    )
+
+
+def codes_split(codes: str) -> tuple[str, str]:
+    """The groups but for the bill cycle, sorted, as one text; and the bill cycle."""
+    found = [code.partition(" ")[::2] for code in codes.split(LIST)] if codes else []
+    groups = sorted(code for kind, code in found if kind != CYCLE)
+    return LIST.join(groups), min((code for kind, code in found if kind == CYCLE), default="")
+
+
+def stays_of(
+    devices: Sequence[tuple[Any, ...]], start: datetime, end: datetime, groups: Sequence[str]
+) -> dict[int, list[Stay]]:
+    """Each device cut where its installation changes, kept where one of the groups had it.
+
+    `devices`: primary key, device id, meter number, serial number, class, zone.
+    """
+    id_set = sql.id_set([device[0] for device in devices])
+    first, last = int(start.timestamp()), int(end.timestamp())
+    homes: dict[int, list[tuple[Any, ...]]] = {}
+    installed = during(Installation.objects.filter(device_id__in=id_set), start, end)
+    for home in installed.order_by("device_id", "valid_from").values_list(
+        *("device_id", "valid_from", "valid_to", "service_point_id", "account_id"),
+        *("premise_id", "transformer_id", "feeder_id", "multiplier"),
+    ):
+        homes.setdefault(home[0], []).append(home)
+    memberships = _memberships(id_set, start, end)
+    found: dict[int, list[Stay]] = {}
+    for pk, *names, device_class, zone in devices:
+        held = memberships.get(pk, ())
+        for low, high, place, multiplier in _places(homes.get(pk, ()), first, last):
+            for opened, closed in _windows(held, groups, low, high):
+                mine = LIST.join(code for code, a, b in held if a < closed and b >= closed)
+                info = (*names, *place[:3], device_class, zone, *place[3:], *codes_split(mine))
+                found.setdefault(pk, []).append(Stay(info, multiplier, opened, closed))
+    return found
+
+
+def epoch_or(instant: datetime | None, default: int) -> int:
+    """Epoch seconds of an instant; the default where there is none."""
+    return default if instant is None else int(instant.timestamp())
+
+
+def _places(
+    homes: Sequence[tuple[Any, ...]], first: int, last: int
+) -> Iterator[tuple[int, int, tuple[str, ...], str]]:
+    """The period cut by installations; stretches without one have empty identifiers."""
+    at = first
+    for home in homes:
+        start, end = epoch_or(home[1], first), min(epoch_or(home[2], last), last)
+        if start > at:
+            yield at, start, NOWHERE, ""
+        at = max(at, start)
+        if end > at:
+            yield at, end, home[3:8], str(home[8])
+        at = max(at, end)
+    if at < last:
+        yield at, last, NOWHERE, ""
+
+
+Membered = tuple[str, int, int]  # kind and code, from, to
+
+
+def _memberships(id_set: Any, start: datetime, end: datetime) -> dict[int, list[Membered]]:
+    """The memberships of some devices that touch a period, by start, cut to it."""
+    first, last = int(start.timestamp()), int(end.timestamp())
+    found: dict[int, list[Membered]] = {}
+    for pk, kind, code, opened, closed in (
+        during(Membership.objects.filter(device_id__in=id_set), start, end)
+        .order_by("device_id", "valid_from", "group__code")
+        .values_list("device_id", "kind", "group__code", "valid_from", "valid_to")
+    ):
+        low, high = max(first, epoch_or(opened, first)), min(last, epoch_or(closed, last))
+        found.setdefault(pk, []).append((f"{kind} {code}", low, high))
+    return found
+
+
+def _windows(
+    held: Sequence[Membered], groups: Sequence[str], low: int, high: int
+) -> Iterator[tuple[int, int]]:
+    """When, between two instants, a device was in one of the groups, as disjoint windows."""
+    if not groups:
+        yield low, high
+        return
+    at = low
+    opened = None
+    for code, start, end in held:
+        start, end = max(start, low), min(end, high)
+        if code.partition(" ")[2] not in groups or start >= end:
+            continue
+        if opened is not None and start > at:
+            yield opened, at
+            opened = None
+        opened = start if opened is None else opened
+        at = max(at, end)
+    if opened is not None:
+        yield opened, at
