@@ -1,7 +1,9 @@
 """What the commands of this app share: options and times as people type them."""
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from devices.blocks import local_midnight
@@ -40,3 +42,23 @@ def parse_time(text: str, zone: str) -> datetime:
     if when.tzinfo is None:
         raise ValueError(f"{text}: give an offset, e.g. {text}Z or {text}-05:00")
     return when
+
+
+def report_print(report: dict[str, Any], out: TextIO, errors: TextIO, as_json: bool) -> None:
+    """What a run has made, for people or as one JSON object; warnings of the former to `errors`."""
+    if as_json:
+        out.write(json.dumps(report) + "\n")
+        return
+    for line in report["warnings"]:
+        errors.write(f"warning: {line}\n")
+    if report["status"] == "empty":
+        out.write("Nothing to send.\n")
+    elif not report["files"]:
+        out.write("No file made.\n")
+    for made in report["files"]:
+        out.write(
+            f"{made['path']}: {report['meters']:,} meters, {report['records']:,} records, "
+            f"{report['intervals']:,} intervals ({report['missing']:,} missing), "
+            f"{report['registers']:,} register reads, {made['bytes']:,} bytes\n"
+            f"sha256 {made['sha256']}\n"
+        )

@@ -23,6 +23,19 @@ class NameRefused(ValueError):
     """A pattern that makes no file name (FMT16)."""
 
 
+MACROS = (
+    *("format", "export", "meter", "sender", "receiver", "group", "cycle", "batch", "mode"),
+    *("part", "ext", "count", "seq", "date", "time", "utc", "from", "to"),
+)
+
+
+def pattern_check(pattern: str) -> None:
+    """NameRefused for a pattern that could make no file name, whatever the values."""
+    when = datetime(2026, 1, 1, tzinfo=UTC)
+    values = dict.fromkeys(MACROS, "X")
+    file_name(pattern, values, created=when, start=when, end=when, zone="UTC", seq=1)
+
+
 def file_name(
     pattern: str,
     values: Mapping[str, str],

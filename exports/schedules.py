@@ -232,3 +232,8 @@ def _seconds(instant: datetime) -> int:
 
 def _instant(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def local_text(when: datetime, zone: str) -> str:
+    """An instant on the clock of a zone, as people read it: 2026-03-08 03:00-05:00."""
+    return when.astimezone(ZoneInfo(zone)).isoformat(sep=" ", timespec="minutes")

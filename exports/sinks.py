@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 CHUNK = 1 << 20
+NAMES = 10_000  # names like one that are tried
 QUEUED = 1  # chunks that may wait, each as large as the largest write
 
 
@@ -108,20 +109,28 @@ def publish(draft_path: Path, target: Path, *, overwrite: bool = False) -> None:
     else:
         os.link(draft_path, target)
         draft_path.unlink()
-    folder = os.open(target.parent, os.O_RDONLY)
+    folder_sync(target.parent)
+
+
+def folder_sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
-def free_name(folder: Path, name: str) -> str:
-    """A name not in use: `_2`, `_3`, … before the extension."""
+def names_like(name: str) -> Iterator[str]:
+    """The name, then with `_2`, `_3`, … before the extension."""
     stem, dot, extension = name.rpartition(".")
     if not dot:
         stem, extension = name, ""
-    candidate, n = name, 1
-    while (folder / candidate).exists():
-        n += 1
-        candidate = f"{stem}_{n}{dot}{extension}"
-    return candidate
+    yield name
+    for n in range(2, NAMES):
+        yield f"{stem}_{n}{dot}{extension}"
+
+
+def free_name(folder: Path, name: str) -> str:
+    """The first name like this that is not in use."""
+    return next(free for free in names_like(name) if not (folder / free).exists())

@@ -22,6 +22,8 @@ KEEP = "view add change"  # for what has a history and is never deleted
 ALL = "view add change delete"
 DECIDE = "view change"
 LIST = "view download"
+RUN = "view run"
+TAKE = "view download"
 NOTHING = ""
 
 # fmt: off
@@ -42,12 +44,19 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
     "events.event":             (LOOK,    LOOK,    LOOK,               LOOK),
     "events.eventtype":         (LOOK,    LOOK,    DECIDE,             DECIDE),
     "events.eventalias":        (LOOK,    LOOK,    ALL,                ALL),
+    "exports.exportdefinition": (LOOK,    RUN,       f"{ALL} run",        f"{ALL} run"),
+    "exports.exportrun":        (LOOK,    TAKE,      TAKE,               TAKE),
+    "exports.destination":      (LOOK,    LOOK,      ALL,                ALL),
+    "exports.delivery":         (LOOK,    LOOK,      DECIDE,             DECIDE),
     "auth.user":                (NOTHING, NOTHING, NOTHING,            ALL),
     "auth.group":               (NOTHING, NOTHING, NOTHING,            ALL),
     "axes.accessattempt":       (NOTHING, NOTHING, NOTHING,            "view delete"),
 }
 # fmt: on
-CUSTOM_ACTIONS = {"download": "Can download lists of {}"}
+CUSTOM_ACTIONS = {
+    "download": "Can download lists of {}",
+    "run": "Can start and stop {}",
+}
 
 
 def role_permissions(role: str) -> set[str]:

@@ -80,12 +80,32 @@ TEMPLATES = [
 # A lower app offers a hook, a higher app supplies it: dotted names, called in this order.
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
-TMS_PURGE_BOUNDS: list[str] = []  # () → the highest number that may be purged, or None
-TMS_SWEEPS = ["devices.tasks.fold"]  # what a worker without a broker looks for
-TMS_TICKS = ["devices.tasks.fold", "devices.tasks.maintain"]  # what the scheduler does each minute
-TMS_API_ROUTERS = ["devices.api.router", "events.api.router"]
-TMS_DASHBOARD_CARDS = ["devices.dashboard.cards", "events.dashboard.cards"]
-TMS_DEVICE_SECTIONS = ["events.sections.device_events"]  # (request, device), on a device's page
+TMS_MEMBERSHIP_HOOKS = ["exports.services.scopes.memberships_changed"]  # (changes), in it, too
+TMS_SYSTEM_ALARMS: list[str] = []  # (kind, text, about): something of our own went wrong
+TMS_PURGE_BOUNDS = [
+    "exports.services.archive.purge_bound"
+]  # () → the highest number that may be purged, or None
+TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
+    "exports.services.work.work",
+    "exports.services.deliveries.deliver_next",
+    "devices.tasks.fold",
+]
+TMS_TICKS = [  # what the scheduler does each minute
+    "exports.tasks.tick",
+    "devices.tasks.fold",
+    "devices.tasks.maintain",
+    "exports.tasks.maintain",
+]
+TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
+TMS_DASHBOARD_CARDS = [
+    "exports.dashboard.cards",
+    "devices.dashboard.cards",
+    "events.dashboard.cards",
+]
+TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
+    "events.sections.device_events",
+    "exports.sections.device_files",
+]
 TMS_SEARCHES = ["devices.dashboard.search"]  # (request, text) -> address, of the header's box
 TMS_FORMATS = env.list("TMS_FORMATS", default=[])
 TMS_SENDER_CODE = env.str("TMS_SENDER_CODE", default="TMS")
@@ -131,6 +151,9 @@ TMS_KEY_DAYS = env.int("TMS_KEY_DAYS", default=35)  # idempotency keys
 TMS_BODY_DAYS = env.int("TMS_BODY_DAYS", default=0)  # posted bodies; 0 keeps none
 TMS_QUARANTINE_DAYS = env.int("TMS_QUARANTINE_DAYS", default=90)
 TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
+TMS_FILE_DAYS = env.int("TMS_FILE_DAYS", default=400)  # finished files, and what they were made of
+TMS_LEASE_SECONDS = env.int("TMS_LEASE_SECONDS", default=30)  # of a piece of work
+TMS_DELIVERY_ROOTS = env.list("TMS_DELIVERY_ROOTS", default=[str(DATA_DIR / "outbox")])
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 

@@ -193,3 +193,36 @@ def copy_in(table: str, columns: str, records: Iterable[bytes]) -> None:
 def blob(data: bytes) -> bytes:
     """A bytea field of a COPY record."""
     return struct.pack("!i", len(data)) + data
+
+
+@contextmanager
+def view() -> Iterator[None]:
+    """All queries of the block see one state of the database, on SQLite too; it must be brief.
+
+    On SQLite a deferred transaction, which no writer waits for; nothing may be written in it.
+    """
+    if is_postgres() or connection.in_atomic_block:
+        with snapshot():
+            yield
+        return
+    connection.ensure_connection()
+    raw = connection.connection
+    raw.execute("BEGIN DEFERRED")
+    try:
+        yield
+    finally:
+        raw.execute("COMMIT")
+
+
+def table(values: Sequence[Sequence[Any]], types: Sequence[str]) -> tuple[str, list[Any]]:
+    """A table expression `k(c0, c1, …)` of rows of numbers and dates."""
+    names = [f"c{n}" for n in range(len(types))]
+    if is_postgres():
+        arrays = ", ".join(f"%s::{kind}[]" for kind in types)
+        columns = [array_text(column) for column in zip(*values, strict=True)]
+        return f"unnest({arrays}) AS k({', '.join(names)})", columns
+    picked = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(names))
+    return (
+        f"(SELECT {picked} FROM json_each(%s)) AS k",
+        [json.dumps([[str(v) if isinstance(v, date) else v for v in row] for row in values])],
+    )

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, ClassVar, Literal
 
 from devices.readings import Channel, DeviceInfo, Frame, MeterData
 from exports.formats.context import Tally, WriteContext
-from exports.formats.issues import FormatError, ReadReport, ReadStopped, refusal
+from exports.formats.issues import UNSUPPORTED, FormatError, ReadReport, ReadStopped, refusal
 from exports.formats.layout import Line, Record
 from exports.formats.options import Option, OptionError, Options, options_clean
 
@@ -62,6 +62,8 @@ class Format:
     states_resolution: ClassVar[bool] = False
     # What a read device says of itself beyond its identifier comes from the file.
     states_device: ClassVar[bool] = False
+    # Refusals that mean: this format can never carry the channel, whatever its values.
+    unsupported: ClassVar[frozenset[str]] = UNSUPPORTED
     # What an empty selection gives: a file with zero counts, or none (README 2.14).
     empty: ClassVar[Literal["write", "none"]] = "write"
     # Register reads are selected up to and including the period's end (CMEP), not before it.
@@ -79,6 +81,10 @@ class Format:
         unknown option or a bad value and tells what is allowed.
         """
         return options_clean(self.code, self.options, given, use)
+
+    def name_pattern(self, options: Mapping[str, Any]) -> str:
+        """How files are named where the definition does not say, see exports/naming.py."""
+        return self.default_name
 
     def order(self, options: Mapping[str, Any]) -> str:
         """The DeviceInfo attribute that the file's meters are sorted by, as bytes, ascending."""
@@ -174,6 +180,11 @@ class Format:
 
     def finish(self, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         """What comes after the last frame. `tally` is the whole file's."""
+
+    def faults(self, ctx: WriteContext) -> list[str]:
+        """What would be refused of every meter with these options, names and stamps; looked at
+        when a definition is saved, so that it does not fail when the file is due."""
+        return []
 
     def verify(self, stream: BinaryIO, ctx: WriteContext) -> list[str]:
         """What is wrong with a finished file, by a second look at its bytes alone: counts, control

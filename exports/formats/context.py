@@ -19,6 +19,7 @@ MODES: dict[str, str] = {
     "CO": "Correction",
 }
 EXAMPLES_KEPT = 5
+COUNTS = ("meters", "records", "intervals", "registers", "missing")
 ZERO = Decimal(0)
 SUMS = Context(prec=120, traps=[Inexact])  # control totals are exact or an error
 
@@ -138,3 +139,24 @@ class Tally:
         self.left_out.extend(other.left_out)
         for name, amount in other.totals.items():
             self.add(name, amount)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but who exactly was left out, in JSON's types; see `from_dict`."""
+        return {
+            **{name: getattr(self, name) for name in COUNTS},
+            "warnings": {"counts": self.warnings.counts, "examples": self.warnings.examples},
+            "totals": {name: str(amount) for name, amount in self.totals.items()},
+            "left_out": [
+                [one.device.device_id, one.channel.number if one.channel else None, one.code]
+                for one in self.left_out
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Tally:
+        """The tally of `as_dict`, without `left_out`, which is then read from the dict itself."""
+        return cls(
+            **{name: stored[name] for name in COUNTS},
+            warnings=Warnings(**stored["warnings"]),
+            totals={name: Decimal(amount) for name, amount in stored["totals"].items()},
+        )

@@ -28,6 +28,8 @@ REFUSALS: dict[str, str] = {
     "FMT17": "interval length {seconds} s not carried",
     "FMT18": "period is not a whole number of intervals",
 }
+# What a format cannot carry at all, whatever the value: a run goes on without it when told so.
+UNSUPPORTED = frozenset({"FMT08", "FMT13", "FMT14", "FMT17"})
 ISSUES_KEPT = 1000
 
 

@@ -41,4 +41,61 @@
             button.textContent = "Copied";
         });
     });
+
+    // Work under way: its progress, looked at twice a second until it has ended.
+    document.querySelectorAll("[data-poll]").forEach((box) => {
+        const look = async () => {
+            const answer = await fetch(box.dataset.poll, { headers: { Accept: "application/json" } });
+            if (!answer.ok) {
+                return;
+            }
+            const state = await answer.json();
+            box.querySelector("progress").value = state.progress;
+            box.querySelector("[data-text]").textContent = state.text;
+            if (state.open) {
+                setTimeout(look, 500);
+            } else {
+                location.reload();
+            }
+        };
+        setTimeout(look, 500);
+    });
+
+    // The next runs of a schedule, while it is typed.
+    document.querySelectorAll("[data-next]").forEach((box) => {
+        const form = box.closest("form");
+        const fields = ["schedule", "schedule_zone", "zone"].map((name) => form.elements[name]);
+        let waiting = 0;
+        const show = async () => {
+            const [schedule, clock, zone] = fields.map((field) => field.value);
+            const query = new URLSearchParams({ schedule, zone: clock || zone });
+            const answer = await fetch(`${box.dataset.next}?${query}`);
+            if (!answer.ok) {
+                return;
+            }
+            const found = await answer.json();
+            box.querySelector("ol").replaceChildren(...found.runs.map((run) => {
+                const item = document.createElement("li");
+                const time = document.createElement("time");
+                time.textContent = run.text;
+                item.append(time);
+                if (run.notes) {
+                    const note = document.createElement("span");
+                    note.className = "badge warning";
+                    note.textContent = run.notes;
+                    item.append(" ", note);
+                }
+                return item;
+            }));
+            box.querySelector("[data-error]").textContent = found.error
+                || (found.runs.length ? `On the clock of ${found.zone}` : "");
+        };
+        fields.forEach((field) => field.addEventListener("input", () => {
+            clearTimeout(waiting);
+            waiting = setTimeout(show, 250);
+        }));
+        if (fields[0].value) {
+            show();
+        }
+    });
 })();

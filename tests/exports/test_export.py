@@ -184,7 +184,7 @@ class TestExport:
         def fail(*_):
             raise ZeroDivisionError("by design")
 
-        monkeypatch.setattr(services, "frames_read", fail)
+        monkeypatch.setattr("exports.services.here.frames_read", fail)
         request = services.RunRequest("cmep", START, START + timedelta(days=1))
         with pytest.raises(ZeroDivisionError):
             services.run_execute(services.run_create(request), str(tmp_path / "x"))

@@ -13,11 +13,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from devices.readings import Frame, MeterData
-from exports.formats.base import Format, Inventory, ReadReport, Table, Tally, WriteContext
+from exports.formats.base import (
+    Format,
+    FormatError,
+    Inventory,
+    ReadReport,
+    Table,
+    Tally,
+    WriteContext,
+)
 from exports.formats.cmep.documentation import documentation
 from exports.formats.cmep.reader import Reader
 from exports.formats.cmep.run import Run
-from exports.formats.cmep.tables import IDENTIFIERS, MEPMD01, OPTIONS
+from exports.formats.cmep.tables import IDENTIFIERS, MEPMD01, OPTIONS, UNSUPPORTED
 from exports.formats.cmep.writer import FrameWriter
 
 
@@ -32,6 +40,7 @@ class Cmep(Format):
     default_name = "CMEP_{export}_{batch}.txt"
     options = OPTIONS
     layouts = (MEPMD01,)
+    unsupported = UNSUPPORTED
 
     def order(self, options: Mapping[str, Any]) -> str:
         return IDENTIFIERS[options["meter_id"]]
@@ -47,6 +56,13 @@ class Cmep(Format):
 
     def write_frame(self, frame: Frame, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         FrameWriter(frame, Run(ctx), tally).write(out)
+
+    def faults(self, ctx: WriteContext) -> list[str]:
+        try:
+            Run(ctx)
+        except FormatError as error:
+            return [str(error)]
+        return []
 
     def finish(self, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         """No trailer; warnings that hold for the whole file are counted once."""

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from devices.readings import INTERVAL_SECONDS, Status
+from exports.formats import issues
 from exports.formats.cmep.fields import Constant, Identifier
 from exports.formats.issues import REFUSALS, FormatError
 from exports.formats.kinds import Duration, Integer, Minute, Number, Text, Word
@@ -183,7 +184,7 @@ CME = {
     "CME06": "register of flow {flow} needs dialect sensus",
 }
 # A channel or register that the format cannot carry, as against data that are wrong.
-UNSUPPORTED = ("FMT08", "FMT13", "FMT14", "FMT17", "CME06")
+UNSUPPORTED = issues.UNSUPPORTED | {"CME06"}
 # Warnings of writer and reader.
 CMW = {
     "CMW01": "receiver_id is empty",

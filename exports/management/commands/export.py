@@ -1,6 +1,5 @@
 """One export, in this process: the same code as a scheduled run."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -11,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from devices.models import Device, FunctionalGroup
 from devices.readings import UNITS
 from exports import formats, services
-from exports.commandline import parse_options, parse_time, parse_zone
+from exports.commandline import parse_options, parse_time, parse_zone, report_print
 from exports.formats.base import OptionError
 from exports.scope import Selection
 
@@ -48,7 +47,8 @@ class Command(BaseCommand):
             services.run_execute(run, given["output"])
         except services.RunFailed as error:
             raise CommandError(f"run {run.pk} failed: {error}") from error
-        self.report(services.run_report(run), given)
+        out = sys.stderr if given["output"] == services.STDOUT else self.stdout
+        report_print(services.run_report(run), out, self.stderr, given["json"])
 
     def request(self, given: dict[str, Any]) -> services.RunRequest:
         """The request that the command line names. ValueError says what is wrong."""
@@ -77,24 +77,6 @@ class Command(BaseCommand):
             zone=given["zone"],
             **own,
         )
-
-    def report(self, report: dict[str, Any], given: dict[str, Any]) -> None:
-        """To stdout, or to stderr when the file itself goes there."""
-        out = sys.stderr if given["output"] == services.STDOUT else self.stdout
-        if given["json"]:
-            out.write(json.dumps(report) + "\n")
-            return
-        for line in report["warnings"]:
-            self.stderr.write(f"warning: {line}")
-        if not report["files"]:
-            out.write("Nothing to send; no file made.\n")
-        for made in report["files"]:
-            out.write(
-                f"{made['path']}: {report['meters']:,} meters, {report['records']:,} records, "
-                f"{report['intervals']:,} intervals ({report['missing']:,} missing), "
-                f"{report['registers']:,} register reads, {made['bytes']:,} bytes\n"
-                f"sha256 {made['sha256']}\n"
-            )
 
 
 def _check_known(flag: str, given: list[str], rows: Any, column: str) -> None:

@@ -1,0 +1,78 @@
+"""The dashboard's cards about exports (settings.TMS_DASHBOARD_CARDS)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from exports import schedules, selectors
+
+SHOWN = 6
+
+
+def cards(request: HttpRequest) -> list[dict[str, Any]]:
+    """What failed, what runs, what ran, what runs next; nothing for who may not look."""
+    if not request.user.has_perm("exports.view_exportrun"):
+        return []
+    runs = selectors.runs_for_dashboard(SHOWN)
+    shown = [
+        {
+            "title": "Exports",
+            "template": "exports/cards/runs.html",
+            "size": "half",
+            "link": reverse("admin:exports_exportrun_changelist"),
+            "context": runs,
+        },
+        {
+            "title": "Next by schedule",
+            "template": "exports/cards/next.html",
+            "size": "half",
+            "link": reverse("admin:exports_exportdefinition_changelist"),
+            "context": {
+                "rows": [
+                    {
+                        "name": row.name,
+                        "address": reverse("admin:exports_exportdefinition_change", args=[row.pk]),
+                        "due": schedules.local_text(row.next_due, row.schedule_clock),
+                    }
+                    for row in selectors.next_for_dashboard(SHOWN)
+                ]
+            },
+        },
+    ]
+    failed, stuck = selectors.failures_for_dashboard()
+    if failed or stuck:
+        shown.insert(0, _failures(failed, stuck))
+    return shown
+
+
+def _failures(failed: int, stuck: int) -> dict[str, Any]:
+    figures = []
+    if failed:
+        figures.append(
+            {
+                "name": "Exports failed today",
+                "value": f"{failed:,}",
+                "link": reverse("admin:exports_exportrun_changelist") + "?state__exact=failed",
+                "note": "open a run to see why",
+                "alarm": True,
+            }
+        )
+    if stuck:
+        figures.append(
+            {
+                "name": "Files not delivered",
+                "value": f"{stuck:,}",
+                "link": reverse("admin:exports_delivery_changelist"),
+                "note": "waiting to be tried again, or given up",
+                "alarm": True,
+            }
+        )
+    return {
+        "title": "Needs attention",
+        "template": "devices/cards/figures.html",
+        "size": "figures",
+        "context": {"figures": figures},
+    }

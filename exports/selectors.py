@@ -1,0 +1,118 @@
+"""Queries of the pages of exports. Flat: none of them reads more when there are more runs."""
+
+from datetime import timedelta
+
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.utils import timezone
+
+from devices.models import Device
+from exports import formats
+from exports.models import Backlog, Delivery, ExportDefinition, ExportRun, RunFile
+from exports.scope import devices_of
+
+RUNS_LOOKED_AT = 50
+SHOWN = 1000  # rows beyond which a number is shown with a plus
+
+
+def definitions_for_list(rows: QuerySet[ExportDefinition]) -> QuerySet[ExportDefinition]:
+    """With groups, and the state of the newest run."""
+    newest = ExportRun.objects.filter(definition=OuterRef("pk")).order_by("-id")
+    return rows.prefetch_related("groups").annotate(
+        last_run_id=Subquery(newest.values("pk")[:1]),
+        last_state=Subquery(newest.values("state")[:1]),
+    )
+
+
+def runs_for_list(rows: QuerySet[ExportRun]) -> QuerySet[ExportRun]:
+    """With definition and user, the number of files, and without what only a page shows."""
+    files = RunFile.objects.filter(run=OuterRef("pk"), published=True).order_by()
+    counted = files.values("run").annotate(n=Count("pk")).values("n")
+    return (
+        rows.select_related("definition", "user")
+        .defer("warnings", "error", "options")
+        .annotate(file_count=Subquery(counted))
+    )
+
+
+def runs_for_definition(definition: ExportDefinition, limit: int) -> list[ExportRun]:
+    """Its newest runs."""
+    return list(runs_for_list(definition.runs.order_by("-id"))[:limit])
+
+
+def open_run_for_definition(definition: ExportDefinition) -> ExportRun | None:
+    """The run that is on its way, or waits."""
+    return definition.runs.filter(state__in=ExportRun.OPEN).order_by("id").first()
+
+
+def devices_for_definition(definition: ExportDefinition) -> list[Device]:
+    """The first of the devices that it is narrowed to."""
+    return list(definition.devices.order_by("device_id")[:20])
+
+
+def backlog_for_definition(definition: ExportDefinition) -> list[tuple[str, str]]:
+    """How much is owed, by reason: label and number, a plus where it is more."""
+    found = []
+    for reason in Backlog.Reason:
+        rows = definition.backlog.filter(reason=reason)
+        count = rows[:SHOWN].count()
+        if count:
+            found.append((reason.label, f"{count:,}{'+' if count == SHOWN else ''}"))
+    return found
+
+
+def files_for_run(run: ExportRun) -> list[RunFile]:
+    """The first of a run's files, with their deliveries."""
+    deliveries = Delivery.objects.select_related("destination").order_by("id")
+    return list(
+        run.files.filter(published=True)
+        .order_by("position")
+        .prefetch_related(Prefetch("deliveries", deliveries))[:100]
+    )
+
+
+def runs_for_dashboard(limit: int) -> dict[str, list[ExportRun]]:
+    """What is on its way, and what ended lately."""
+    rows = ExportRun.objects.select_related("definition").defer("warnings", "options")
+    return {
+        "open": list(rows.filter(state__in=ExportRun.OPEN).order_by("priority", "id")[:limit]),
+        "ended": list(rows.exclude(state__in=ExportRun.OPEN).order_by("-id")[:limit]),
+    }
+
+
+def failures_for_dashboard() -> tuple[int, int]:
+    """Runs that failed within a day, and deliveries that wait after a failure or have failed."""
+    since = timezone.now() - timedelta(days=1)
+    failed = ExportRun.objects.filter(state=ExportRun.State.FAILED).order_by("-id")[:SHOWN]
+    runs = sum(1 for run in failed.values("finished") if (run["finished"] or since) > since)
+    stuck = Delivery.objects.filter(state=Delivery.State.FAILED)[:SHOWN].count()
+    stuck += Delivery.objects.filter(state=Delivery.State.WAITING, attempts__gt=0)[:SHOWN].count()
+    return runs, stuck
+
+
+def next_for_dashboard(limit: int) -> list[ExportDefinition]:
+    """The exports that run next by their schedules."""
+    return list(ExportDefinition.objects.exclude(next_due=None).order_by("next_due")[:limit])
+
+
+def files_for_device(device: Device, limit: int) -> list[RunFile]:
+    """The newest files of exports that this device is in; looked for in the newest runs only."""
+    runs = ExportRun.objects.filter(definition__isnull=False, state=ExportRun.State.DONE)
+    found: list[RunFile] = []
+    for run in runs.order_by("-id")[:RUNS_LOOKED_AT]:
+        if run_holds(run, device):
+            found += run.files.filter(published=True).select_related("run").order_by("position")[:1]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def run_holds(run: ExportRun, device: Device) -> bool:
+    """Whether a device is in the scope that a run froze."""
+    order = formats.get(run.format).order(run.options)
+    key = getattr(device, order)
+    parts = run.parts.filter(first__lte=key, last__gte=key)
+    return any(
+        info.device_id == device.device_id
+        for data in parts.values_list("data", flat=True)
+        for info in devices_of(bytes(data))
+    )

@@ -1,0 +1,183 @@
+"""A run in this process, to a place of the caller's: what the `export` command does.
+
+The same planning, reading and writing as of a run by the workers; only that the parts, where one
+file holds them all, go straight into it.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from django.utils import timezone
+
+from devices import journal
+from devices.journal import sql
+from devices.readings import Frame
+from exports import formats, sinks
+from exports.ahead import read_ahead
+from exports.assemble import file_assemble, files_of, segments_write
+from exports.formats.base import Format, FormatError, Tally, WriteContext
+from exports.models import ExportRun, RunFile
+from exports.scope import Scope, frames_read, parts_freeze
+from exports.services.names import file_names
+from exports.services.plan import part_devices
+from exports.services.requests import context_of, scope_of
+
+STDOUT = "-"
+
+
+class RunFailed(Exception):
+    """A run that ended without a file; its row tells why."""
+
+
+def run_execute(run: ExportRun, output: str) -> ExportRun:
+    """Write a run's files: `output` is a file, `folder/`, or `-`. RunFailed leaves no file."""
+    form = formats.get(run.format)
+    run.state, run.started = ExportRun.State.RUNNING, timezone.now()
+    try:
+        with sql.view():
+            run.horizon = journal.horizon()
+        run.save()
+        tally = _write(run, form, output)
+    except (FormatError, OSError, ValueError) as error:
+        _finish(run, ExportRun.State.FAILED, error=str(error))
+        raise RunFailed(str(error)) from error
+    except BaseException as error:
+        _finish(run, ExportRun.State.FAILED, error=f"{type(error).__name__}: {error}")
+        raise
+    run.meters, run.records = tally.meters, tally.records
+    run.intervals, run.registers, run.missing = tally.intervals, tally.registers, tally.missing
+    run.warnings = tally.warnings.lines()
+    _finish(run, ExportRun.State.DONE if tally.records else ExportRun.State.EMPTY)
+    return run
+
+
+def _finish(run: ExportRun, state: str, error: str = "") -> None:
+    run.state, run.error, run.finished = state, error, timezone.now()
+    run.save()
+
+
+def _frames(scope: Scope) -> Iterator[Frame]:
+    for part in parts_freeze(scope, part_devices(scope)):
+        yield from frames_read(part.data, scope)
+
+
+def _write(run: ExportRun, form: Format, output: str) -> Tally:
+    ctx = context_of(run, form)
+    scope = scope_of(run, form, ctx.options)
+    frames = read_ahead(lambda: _frames(scope))
+    if form.splits(ctx.options) or form.meters_a_file(ctx.options) is not None:
+        return _write_many(run, form, ctx, frames, output)
+    if output == STDOUT:
+        return _write_stream(run, form, ctx, frames)
+    folder, name = _place(output)
+    with contextlib.ExitStack() as stack:
+        draft, writer = stack.enter_context(sinks.draft(folder, name or run.batch_id))
+        tally = form.write(frames, ctx, writer)  # type: ignore[arg-type]
+        stack.close()  # everything is on disk now
+    own = file_names(run, form, ctx, [""])[""]
+    made = _Made(draft, writer, tally, own)
+    _publish(run, form, ctx, [made], folder, name)
+    return tally
+
+
+def _place(output: str) -> tuple[Path, str]:
+    """Folder and file name; no name when the folder alone is given."""
+    target = Path(output)
+    if output.endswith(os.sep):
+        target.mkdir(parents=True, exist_ok=True)
+        return target, ""
+    if not target.parent.is_dir():
+        raise ValueError(f"{target.parent} is no folder")
+    return target.parent, target.name
+
+
+class _Made(NamedTuple):
+    """A file written under no name yet; `name` is the format's own for it."""
+
+    draft: Path
+    writer: sinks.HashingWriter
+    tally: Tally
+    name: str
+
+
+def _publish(
+    run: ExportRun,
+    form: Format,
+    ctx: WriteContext,
+    made: Sequence[_Made],
+    folder: Path,
+    name: str,
+) -> None:
+    """Check the drafts and give them their names: the one asked for, or free ones of their own."""
+    wanted = []
+    for file in made:
+        if not file.tally.records and form.empty == "none":
+            file.draft.unlink()
+        else:
+            wanted.append(file)
+    try:
+        for file in wanted:
+            with file.draft.open("rb") as stream:
+                if faults := form.verify(stream, ctx):
+                    raise ValueError(f"{file.name}: {'; '.join(faults[:3])}")
+    except BaseException:
+        for file in wanted:
+            file.draft.unlink(missing_ok=True)
+        raise
+    for position, file in enumerate(wanted, 1):
+        target = folder / (name or sinks.free_name(folder, file.name))
+        row = RunFile.objects.create(
+            run=run,
+            position=position,
+            path=str(target),
+            bytes=file.writer.bytes,
+            sha256=file.writer.sha256,
+        )
+        sinks.publish(file.draft, target, overwrite=bool(name))
+        RunFile.objects.filter(pk=row.pk).update(published=True)
+
+
+def _write_stream(
+    run: ExportRun, form: Format, ctx: WriteContext, frames: Iterator[Frame]
+) -> Tally:
+    raw: BinaryIO = sys.stdout.buffer
+    writer = sinks.HashingWriter(raw)
+    try:
+        tally = form.write(frames, ctx, writer)  # type: ignore[arg-type]
+    finally:
+        writer.close()
+    raw.flush()
+    RunFile.objects.create(
+        run=run, path=STDOUT, bytes=writer.bytes, sha256=writer.sha256, published=True
+    )
+    return tally
+
+
+def _write_many(
+    run: ExportRun, form: Format, ctx: WriteContext, frames: Iterator[Frame], output: str
+) -> Tally:
+    """As many files as the format makes; all of them are written before any appears."""
+    if output == STDOUT:
+        raise ValueError(f"{form.code} may make several files: give a folder, such as out{os.sep}")
+    folder, name = _place(output)
+    whole = Tally()
+    with tempfile.TemporaryDirectory(prefix=".tms-", dir=folder) as spool:
+        body = Path(spool) / "body"
+        with body.open("wb") as out:
+            files = files_of(segments_write(form, ctx, frames, out, path=body))
+        if name and len(files) > 1:
+            raise ValueError(f"{len(files)} files are made: give a folder, {output}{os.sep}")
+        names = file_names(run, form, ctx, [key for key, _ in files])
+        made = []
+        for position, (key, parts) in enumerate(files, 1):
+            with sinks.draft(Path(spool), str(position)) as (draft, writer):
+                tally = file_assemble(form, ctx, parts, writer)  # type: ignore[arg-type]
+            whole.merge(tally)
+            made.append(_Made(draft, writer, tally, names[key]))
+        _publish(run, form, ctx, made, folder, name)
+    return whole

@@ -1,0 +1,171 @@
+"""What comes into the selection of a since-last export by a change of it, or of a membership.
+
+Readings that were stored before and have never been sent by this definition are owed from then on
+(promise P2): a backlog row for each channel, over the days of the stretches of time that are new.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Q, QuerySet
+
+from devices.journal import sql
+from devices.models import Channel, Device, Membership
+from exports.models import Backlog, ExportDefinition
+from exports.models.definitions import SINCE_LAST
+from exports.scope import Selection
+from exports.services.backlog import day_bounds
+
+Window = tuple[int, int]  # epoch seconds (start, end]
+ALWAYS: Window = (-(1 << 40), 1 << 40)
+DEVICES_AT_ONCE = 5000
+
+
+class MembershipChange(NamedTuple):
+    """A stay in a group as it was and as it is now; None where there was, or is, none."""
+
+    device_id: int
+    group_id: int
+    old: tuple[datetime | None, datetime | None] | None
+    new: tuple[datetime | None, datetime | None] | None
+
+
+def memberships_changed(changes: Sequence[MembershipChange]) -> None:
+    """Called in the transaction that changed memberships, after they were stored."""
+    by_group: dict[int, list[MembershipChange]] = {}
+    for change in changes:
+        by_group.setdefault(change.group_id, []).append(change)
+    definitions = ExportDefinition.objects.filter(period=SINCE_LAST, groups__in=list(by_group))
+    for definition in definitions.distinct():
+        groups = set(definition.groups.values_list("pk", flat=True))
+        mine = [change for group in groups & by_group.keys() for change in by_group[group]]
+        _changed_for(definition, groups, mine)
+
+
+def _changed_for(
+    definition: ExportDefinition, groups: set[int], changes: Sequence[MembershipChange]
+) -> None:
+    devices = {change.device_id for change in changes}
+    if definition.devices.exists():
+        devices &= set(definition.devices.values_list("pk", flat=True))
+    stays = _stays(Membership.objects.filter(group__in=groups, device__in=sql.id_set(devices)))
+    added = {}
+    for device in devices:
+        after = stays.get(device, [])
+        before = list(after)
+        for change in changes:
+            if change.device_id != device:
+                continue
+            if change.new is not None and _window(change.new) in before:
+                before.remove(_window(change.new))
+            if change.old is not None:
+                before.append(_window(change.old))
+        added[device] = subtract(after, before)
+    _owe(definition, added, _channels(definition.channels, definition.units))
+
+
+def selection_changed(definition: ExportDefinition, before: Selection, after: Selection) -> None:
+    """Called in the transaction that stored another selection."""
+    same_channels = (before.channels, before.units) == (after.channels, after.units)
+    known = _channels(before.channels, before.units)
+    for devices in _devices(after):
+        now, then = _windows(after, devices), _windows(before, devices)
+        added = {device: subtract(now[device], then[device]) for device in now}
+        _owe(definition, added, _channels(after.channels, after.units))
+        if not same_channels:
+            new = _channels(after.channels, after.units) & ~known
+            both = {device: subtract(now[device], added[device]) for device in now}
+            _owe(definition, both, new)
+
+
+def _devices(selection: Selection) -> Iterator[dict[int, str]]:
+    """The selection's devices by primary key, some thousand at a time."""
+    rows = Device.objects.order_by("pk")
+    if selection.devices:
+        rows = rows.filter(device_id__in=selection.devices)
+    if selection.groups:
+        inside = Membership.objects.filter(group__code__in=selection.groups)
+        rows = rows.filter(pk__in=inside.values("device_id"))
+    last = 0
+    while found := dict(rows.filter(pk__gt=last).values_list("pk", "device_id")[:DEVICES_AT_ONCE]):
+        yield found
+        last = max(found)
+
+
+def _windows(selection: Selection, devices: Mapping[int, str]) -> dict[int, list[Window]]:
+    """When each device is in a selection."""
+    if selection.groups:
+        rows = Membership.objects.filter(group__code__in=selection.groups)
+        stays = _stays(rows.filter(device__in=sql.id_set(devices)))
+    else:
+        stays = {device: [ALWAYS] for device in devices}
+    chosen = set(selection.devices)
+    return {
+        device: stays.get(device, []) if not chosen or name in chosen else []
+        for device, name in devices.items()
+    }
+
+
+def _stays(rows: QuerySet[Membership]) -> dict[int, list[Window]]:
+    found: dict[int, list[Window]] = {}
+    for device, start, end in rows.values_list("device_id", "valid_from", "valid_to"):
+        found.setdefault(device, []).append(_window((start, end)))
+    return found
+
+
+def _window(dates: tuple[datetime | None, datetime | None]) -> Window:
+    start, end = dates
+    return (
+        ALWAYS[0] if start is None else int(start.timestamp()),
+        ALWAYS[1] if end is None else int(end.timestamp()),
+    )
+
+
+def subtract(windows: Iterable[Window], others: Iterable[Window]) -> list[Window]:
+    """What of the windows none of the others covers."""
+    left = list(windows)
+    for low, high in others:
+        left = [
+            piece
+            for start, end in left
+            for piece in ((start, min(end, low)), (max(start, high), end))
+            if piece[0] < piece[1]
+        ]
+    return sorted(set(left))
+
+
+def _channels(numbers: Sequence[int], units: Sequence[str]) -> Q:
+    condition = Q(pk__isnull=False)
+    if numbers:
+        condition &= Q(number__in=list(numbers))
+    if units:
+        condition &= Q(unit__in=list(units))
+    return condition
+
+
+def _owe(definition: ExportDefinition, added: Mapping[int, Sequence[Window]], which: Q) -> None:
+    """Backlog rows for channels, and register reads, of devices over windows."""
+    if definition.cursor == 0:
+        return  # nothing was sent yet: the next run sends all there is
+    devices = {device: windows for device, windows in added.items() if windows}
+    if not devices:
+        return
+    mark = {
+        "definition": definition,
+        "reason": Backlog.Reason.SCOPE,
+        "version": definition.version,
+    }
+    rows = [Backlog(device_id=device, **mark) for device in devices]
+    channels = Channel.objects.filter(which, device_id__in=sql.id_set(devices))
+    for channel, device in channels.values_list("pk", "device_id"):
+        for start, end in devices[device]:
+            first, last = day_bounds(
+                None if start == ALWAYS[0] else start, None if end == ALWAYS[1] else end
+            )
+            rows.append(
+                Backlog(
+                    device_id=device, channel_id=channel, first_day=first, last_day=last, **mark
+                )
+            )
+    Backlog.objects.bulk_create(rows, batch_size=1000)

@@ -1,0 +1,67 @@
+"""Writing a part: its readings as of the run's horizon, as bytes in a file of the part's own."""
+
+import os
+from pathlib import Path
+
+from django.db.models import F
+
+from devices import leases
+from exports import formats, places
+from exports.assemble import Segment, segments_write
+from exports.failpoints import point
+from exports.models import ExportRun, RunPart
+from exports.scope import frames_read
+from exports.services.requests import context_of, scope_of
+
+
+def part_write(run: ExportRun, part: RunPart) -> None:
+    """Write a claimed part and store what it has for which file. LeaseLost, FormatError, OSError.
+
+    The part's file has a name of this worker's own: two that both believe the part to be theirs
+    do not write to one file, and only the one that still has the lease stores its path.
+    """
+    form = formats.get(run.format)
+    ctx = context_of(run, form)
+    scope = scope_of(run, form, ctx.options)
+    path = places.work(run.pk) / f"{part.position:06}-{part.attempts}-{os.getpid()}.part"
+    with leases.held(part) as lost, path.open("wb") as out:
+        segments = segments_write(
+            form,
+            ctx,
+            frames_read(bytes(part.data), scope),
+            out,
+            path=path,
+            part=part.position,
+            first_device=part.first_device,
+        )
+        if lost.is_set():
+            path.unlink()
+            raise leases.LeaseLost(str(part))
+    point("part written, not stored")
+    leases.release(
+        part, done=True, path=path.name, segments=[segment.stored() for segment in segments]
+    )
+    ExportRun.objects.filter(pk=run.pk).update(parts_done=F("parts_done") + 1)
+    point("part stored")
+
+
+def run_written(run: ExportRun) -> bool:
+    """Let a run go on to its last phase once all parts are written; whether it did."""
+    if run.parts.filter(done=False).exists():
+        return False
+    return bool(
+        ExportRun.objects.filter(pk=run.pk, phase=ExportRun.Phase.WRITE).update(
+            phase=ExportRun.Phase.JOIN, worker="", lease_until=None
+        )
+    )
+
+
+def segments_of(run: ExportRun) -> list[Segment]:
+    """The segments of all parts of a run."""
+    folder: Path = places.work(run.pk)
+    rows = run.parts.order_by("position").values_list("position", "path", "segments")
+    return [
+        Segment(part=position, path=folder / path, **stored)
+        for position, path, segments in rows
+        for stored in segments
+    ]

@@ -1,0 +1,39 @@
+"""Background work of exports. The broker only hints: what is to be done stands in the rows."""
+
+from celery import shared_task
+from django.core.cache import cache
+
+from exports.services.archive import files_purge
+from exports.services.definitions import schedules_tick
+from exports.services.deliveries import deliver_next
+from exports.services.wake import wake_deliver, wake_run
+from exports.services.work import work
+
+DAY = 24 * 3600
+
+
+@shared_task
+def run() -> None:
+    """Do a piece of the most urgent run, and see to it that the next one is done."""
+    if work():
+        wake_run()
+
+
+@shared_task
+def deliver() -> None:
+    """Try one delivery that is due, and see to it that the next one is tried."""
+    if deliver_next():
+        wake_deliver()
+
+
+@shared_task
+def tick() -> None:
+    """Make the runs that schedules want now."""
+    schedules_tick()
+
+
+@shared_task
+def maintain() -> None:
+    """Once a day: let go of files that are past their term."""
+    if cache.add("exports-maintained", True, DAY):
+        files_purge()
