@@ -7,7 +7,7 @@ from exports.services.archive import files_purge
 from exports.services.definitions import schedules_tick
 from exports.services.deliveries import deliver_next
 from exports.services.wake import wake_deliver, wake_run
-from exports.services.work import work
+from exports.services.worker import work
 
 DAY = 24 * 3600
 

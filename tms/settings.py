@@ -86,7 +86,7 @@ TMS_PURGE_BOUNDS = [
     "exports.services.archive.purge_bound"
 ]  # () → the highest number that may be purged, or None
 TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
-    "exports.services.work.work",
+    "exports.services.worker.work",
     "exports.services.deliveries.deliver_next",
     "devices.tasks.fold",
 ]

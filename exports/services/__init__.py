@@ -10,7 +10,7 @@ from exports.services.definitions import (
 )
 from exports.services.here import STDOUT, RunFailed, run_execute
 from exports.services.requests import RunRequest, run_create, run_report
-from exports.services.work import run_cancel, run_finish, work
+from exports.services.worker import run_cancel, run_finish, work
 
 __all__ = [
     "STDOUT",

@@ -38,7 +38,9 @@ def run_plan(run: ExportRun) -> None:
     """
     form = formats.get(run.format)
     with sql.view():
-        run.horizon = run.horizon if run.original_id else journal.horizon()
+        if not run.original_id:
+            run.horizon = journal.horizon()
+            run.since = _cursor(run)
         owed = backlog.backlog_for_run(run)
         frozen = _frozen_again(run) if run.original_id else _frozen(run, form, owed)
     point("scope frozen, not stored")
@@ -56,6 +58,7 @@ def run_plan(run: ExportRun) -> None:
         leases.release(
             run,
             horizon=run.horizon,
+            since=run.since,
             expected=expected,
             parts_total=len(frozen),
             parts_done=0,
@@ -63,6 +66,14 @@ def run_plan(run: ExportRun) -> None:
         )
         wake_run(len(frozen))
     point("scope stored")
+
+
+def _cursor(run: ExportRun) -> int | None:
+    """How far the definition has come by now: a run may have waited for the one before it."""
+    if run.since is None or run.definition is None:
+        return run.since
+    run.definition.refresh_from_db(fields=["cursor", "version"])
+    return run.definition.cursor
 
 
 def _frozen(run: ExportRun, form: Format, owed: Sequence[Backlog]) -> list[Frozen]:
