@@ -89,7 +89,10 @@ def _frozen_again(run: ExportRun) -> list[Frozen]:
         raise ValueError(
             f"what run {run.original.pk} read is kept for {settings.TMS_FILE_DAYS} days only"
         )
-    return [Frozen(bytes(part.data), part.devices, part.first, part.last) for part in parts]
+    return [
+        Frozen(bytes(part.data), part.devices, part.first, part.last, run.original.horizon)
+        for part in parts
+    ]
 
 
 def _parts_store(run: ExportRun, frozen: Sequence[Frozen]) -> None:

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 State, Phase = ExportRun.State, ExportRun.Phase
 LOOKED_AT = 50  # open runs that are looked through for work
 ATTEMPTS = 5  # of a phase or part, when what failed may pass: disk, network, database
-PASSING = (OSError, OperationalError, SegmentDamaged)
+PASSING = (OSError, OperationalError)
 FINAL = (FormatError, ValueError, NameRefused, FileWrong, formats.UnknownFormat)
 
 
@@ -111,6 +111,10 @@ def _guarded(run: ExportRun, row: leases.Leased, do: Callable[[], None]) -> bool
     except FINAL as error:
         _run_end(run, State.FAILED, str(error), mine=True)
     except PASSING as error:
+        logger.warning("run %s: %s; again soon", run.pk, error)
+        _again(run, row, error)
+    except Exception as error:  # a fault of ours must not keep the others waiting for ever
+        logger.exception("run %s", run.pk)
         _again(run, row, error)
     return True
 
@@ -128,9 +132,8 @@ def _again(run: ExportRun, row: leases.Leased, error: Exception) -> None:
     """Leave a piece for later: after 1, 2, 4 … seconds; after five attempts the run has failed."""
     attempts = row.attempts + (0 if isinstance(row, RunPart) else 1)
     if attempts >= ATTEMPTS:
-        _run_end(run, State.FAILED, str(error), mine=True)
+        _run_end(run, State.FAILED, str(error) or repr(error), mine=True)
         return
-    logger.warning("run %s: %s; again soon", run.pk, error)
     until = timezone.now() + timedelta(seconds=2**attempts / 2)
     rows = type(row)._default_manager.filter(pk=row.pk, worker=row.worker)
     rows.update(worker="", lease_until=until, attempts=attempts)

@@ -68,7 +68,9 @@ def definition_make(
 def directory_make(settings: Any, folder: Path, **fields: Any) -> Destination:
     """A destination in a folder, which is permitted from then on."""
     settings.TMS_DELIVERY_ROOTS = [str(folder)]
-    destination = Destination(**{"name": "CIS", "path": str(folder / "in"), **fields})
+    destination = Destination(
+        **{"name": "CIS", "receiver": "CIS1", "path": str(folder / "in"), **fields}
+    )
     destination.full_clean()
     destination.save()
     return destination

@@ -1,0 +1,296 @@
+"""Promise P2: what a since-last export has covered is sent once, or listed as owed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from devices import journal
+from devices.models import Device, FunctionalGroup, Membership
+from exports import services
+from exports.models import Backlog, ExportDefinition, ExportRun
+from exports.services.scopes import MembershipChange, memberships_changed, subtract
+from tests.exports.factories import (
+    LONG_AGO,
+    START,
+    D,
+    definition_make,
+    file_text,
+    join,
+    meters_make,
+    readings_post,
+    run_now,
+    work_all,
+)
+
+pytestmark = pytest.mark.django_db
+State = ExportRun.State
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings, tmp_path):
+    settings.DATA_DIR = tmp_path / "var"
+    settings.DATA_DIR.mkdir()
+
+
+def since(**fields) -> ExportDefinition:
+    return definition_make("SINCE", period="since_last", **fields)
+
+
+def owed(definition) -> list[tuple[str, int | None, str, int]]:
+    return [
+        (row.device.device_id, row.channel and row.channel.number, row.reason, row.since)
+        for row in definition.backlog.select_related("device", "channel").order_by("id")
+    ]
+
+
+def edit(definition: ExportDefinition, *, groups=(), devices=(), **fields) -> None:
+    for name, value in fields.items():
+        setattr(definition, name, value)
+    services.definition_save(
+        definition,
+        groups=FunctionalGroup.objects.filter(code__in=groups),
+        devices=devices,
+        destinations=[],
+    )
+
+
+# --- left out ----------------------------------------------------------------------------------
+
+
+def test_a_meter_left_out_by_an_error_is_owed_and_sent_when_the_error_is_gone():
+    channels = meters_make(2)
+    readings_post(channels)
+    Device.objects.filter(device_id="D0001").update(meter_number="A,B")
+    definition = since(on_error="skip_meter")
+    first = run_now(definition)
+    assert (first.state, first.intervals) == (State.DONE, 24)
+    assert owed(definition) == [("D0001", 1, "left_out", 0), ("D0001", None, "left_out", 0)]
+    readings_post(channels, day=D + 1)
+    second = run_now(definition)  # the meter is tried again, and left out again
+    assert second.intervals == 24
+    assert [since for *_, since in owed(definition)] == [0, 0]
+    Device.objects.filter(device_id="D0001").update(meter_number="M0001")
+    third = run_now(definition)
+    assert third.intervals == 48
+    assert "M0001" in file_text(third)
+    assert owed(definition) == []
+    assert run_now(definition).state == State.EMPTY
+
+
+def test_a_channel_the_format_cannot_carry_is_owed_but_not_tried_before_an_edit():
+    volts = meters_make(1, unit="HZ", value_type="V")
+    readings_post(volts)
+    definition = since()
+    assert run_now(definition).state == State.EMPTY
+    assert owed(definition) == [("D0000", 1, "unsupported", 0)]
+    readings_post(volts, day=D + 1)
+    second = run_now(definition)
+    assert second.state == State.EMPTY
+    assert not second.owed.exists()
+    assert {reason for _, _, reason, _ in owed(definition)} == {"unsupported"}
+    definition.refresh_from_db()
+    edit(definition, options={"dialect": "sensus"})
+    before = Backlog.objects.order_by("pk").first()
+    run_now(definition)
+    assert not Backlog.objects.filter(pk=before.pk).exists()  # it was taken up, and is owed anew
+    assert {since for *_, since in owed(definition)} == {0}
+
+
+def test_what_a_failed_run_took_up_is_owed_as_before(monkeypatch):
+    from exports.formats.cmep import Cmep
+
+    channels = meters_make(1)
+    readings_post(channels)
+    definition = since()
+    run_now(definition)
+    Backlog.objects.create(
+        definition=definition, device_id=channels[0].device_id, channel=channels[0], version=1
+    )
+    monkeypatch.setattr(Cmep, "verify", lambda self, stream, ctx: ["wrong"])
+    assert run_now(definition).state == State.FAILED
+    assert definition.backlog.get().run is None
+    monkeypatch.undo()
+
+
+def test_only_days_that_hold_something_are_read_for_what_is_owed():
+    channels = meters_make(1)
+    readings_post(channels)
+    journal.fold_all()
+    definition = since()
+    run_now(definition)
+    day = datetime(2026, 3, 13, tzinfo=UTC).date()
+    row = {"definition": definition, "device_id": channels[0].device_id, "version": 1}
+    Backlog.objects.create(channel=channels[0], first_day=day, last_day=day, **row)
+    assert run_now(definition).state == State.EMPTY
+    Backlog.objects.create(channel=channels[0], first_day=day, **row)
+    assert run_now(definition).intervals == 24
+
+
+# --- scope -------------------------------------------------------------------------------------
+
+
+def test_a_group_added_to_a_definition_brings_what_it_had_before():
+    old, new = meters_make(1, group="G1"), meters_make(1, first=1, group="G2")
+    readings_post([*old, *new])
+    definition = since(groups=["G1"])
+    assert run_now(definition).intervals == 24
+    definition.refresh_from_db()
+    edit(definition, groups=["G1", "G2"])
+    assert owed(definition) == [("D0001", None, "scope", 0), ("D0001", 1, "scope", 0)]
+    run = run_now(definition)
+    assert run.intervals == 24
+    assert "M0001" in file_text(run)
+    assert run_now(definition).state == State.EMPTY
+
+
+def test_another_unit_or_all_meters_bring_what_they_had_before():
+    kwh, gas = meters_make(1), meters_make(1, first=1, unit="THERM")
+    readings_post([*kwh, *gas])
+    definition = since(units=["KWH"])
+    assert run_now(definition).intervals == 24
+    definition.refresh_from_db()
+    edit(definition, units=[])
+    run = run_now(definition)
+    assert (run.intervals, "THERM" in file_text(run)) == (24, True)
+
+
+def test_a_narrower_selection_owes_nothing():
+    readings_post(meters_make(2, group="G1"))
+    definition = since(groups=["G1"])
+    run_now(definition)
+    definition.refresh_from_db()
+    edit(definition, groups=["G1"], devices=Device.objects.filter(device_id="D0000"))
+    assert owed(definition) == []
+
+
+def test_a_membership_entered_later_than_it_holds_brings_the_days_between():
+    (one,), (other,) = meters_make(1, group="G1"), meters_make(1, first=1)
+    readings_post([one, other])
+    readings_post([one, other], day=D + 1)
+    definition = since(groups=["G1"])
+    assert run_now(definition).intervals == 48
+    start = START + timedelta(days=1)
+    stay = join(other.device, "G1", start)
+    memberships_changed([MembershipChange(other.device_id, stay.group_id, None, (start, None))])
+    run = run_now(definition)
+    assert run.intervals == 24  # the second day, whose readings are stamped by their ends
+    assert "202603150000," not in file_text(run)
+    assert run_now(definition).state == State.EMPTY
+
+
+def test_a_move_between_two_groups_of_one_definition_owes_nothing():
+    (channel,) = meters_make(1, group="G1")
+    readings_post([channel])
+    FunctionalGroup.objects.create(code="G2")
+    definition = since(groups=["G1", "G2"])
+    run_now(definition)
+    old = Membership.objects.get()
+    at = START + timedelta(hours=3)
+    old.valid_to = at
+    old.save()
+    new = join(channel.device, "G2", at)
+    memberships_changed(
+        [
+            MembershipChange(channel.device_id, old.group_id, (LONG_AGO, None), (LONG_AGO, at)),
+            MembershipChange(channel.device_id, new.group_id, None, (at, None)),
+        ]
+    )
+    assert owed(definition) == []
+
+
+def test_changes_before_the_first_run_owe_nothing():
+    (channel,) = meters_make(1)
+    readings_post([channel])
+    definition = since(groups=["G1"])
+    stay = join(channel.device, "G1")
+    definition.groups.add(stay.group)
+    memberships_changed([MembershipChange(channel.device_id, stay.group_id, None, (None, None))])
+    assert owed(definition) == []
+    assert run_now(definition).intervals == 24
+
+
+def test_windows_are_subtracted():
+    assert subtract([(0, 10)], [(2, 4), (6, 8)]) == [(0, 2), (4, 6), (8, 10)]
+    assert subtract([(0, 10)], [(0, 10)]) == []
+    assert subtract([(0, 10), (20, 30)], [(5, 25)]) == [(0, 5), (25, 30)]
+    assert subtract([], [(1, 2)]) == []
+
+
+# --- all together ------------------------------------------------------------------------------
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("post"), st.integers(0, 2), st.integers(0, 23), st.integers(0, 9)),
+            st.tuples(st.sampled_from(["run", "fold", "fail", "break", "mend"])),
+        ),
+        max_size=14,
+    )
+)
+def test_whatever_happens_the_files_together_hold_the_latest_version_once(steps, request):
+    """Each file overlays the ones before it: what a receiver then has is what the store has."""
+    from django.db import transaction
+
+    class Undo(Exception):
+        pass
+
+    try:
+        with transaction.atomic():
+            _play(steps)
+            raise Undo
+    except Undo:
+        pass
+
+
+def _play(steps) -> None:
+    channels = meters_make(3)
+    definition = since(on_error="skip_meter")
+    received: dict[tuple[str, str], str] = {}
+    for step in [*steps, ("mend",), ("run",)]:
+        if step[0] == "post":
+            readings_post([channels[step[1]]], slot=step[2], values=[step[3]])
+        elif step[0] == "fold":
+            journal.fold_all()
+        elif step[0] == "break":
+            Device.objects.filter(device_id="D0002").update(meter_number="A,B")
+        elif step[0] == "mend":
+            Device.objects.filter(device_id="D0002").update(meter_number="M0002")
+        elif step[0] == "fail":
+            run = services.definition_run(definition)
+            services.work()
+            services.run_cancel(run)
+            work_all()
+        else:
+            run = run_now(definition)
+            if run.state == State.DONE:
+                sent = _triplets(file_text(run))
+                assert all(received.get(key) != value for key, value in sent.items())
+                received |= sent
+    start, end = D * 86400, (D + 1) * 86400
+    stored = {
+        (f"M{n:04}", f"2026031{4 + (end_ // 86400 - D)}{end_ % 86400 // 3600:02}00"): f"{count}"
+        for n, series in enumerate(journal.series_read(channels, start, end))
+        for end_, count, status in zip(
+            series.ends.tolist(), series.counts.tolist(), series.status.tolist(), strict=True
+        )
+        if not status & 1
+    }
+    milli = {key: str(round(float(value) * 1000)) for key, value in received.items()}
+    assert milli == stored
+
+
+def _triplets(text: str) -> dict[tuple[str, str], str]:
+    found = {}
+    for line in text.splitlines():
+        fields = line.split(",")
+        for time, _, value in zip(*[iter(fields[14:])] * 3, strict=True):
+            found[fields[7], time] = value
+    return found

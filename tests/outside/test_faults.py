@@ -1,0 +1,190 @@
+"""A worker is killed at each numbered point of a run and its delivery; promises P2, P3, P4 hold."""
+
+import hashlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from exports.failpoints import POINTS
+from tests import servers
+from tests.installation import PATIENCE, ROOT
+from tests.outside.site import Site
+
+MAKE = """
+from devices.models import FunctionalGroup
+from exports import services
+from exports.models import Destination, ExportDefinition
+to = Destination(name="CIS", receiver="CIS1", path={outbox!r}, ok_file=True)
+to.full_clean()
+to.save()
+it = ExportDefinition(name="SINCE", format="cmep", period="since_last")
+it.full_clean()
+services.definition_save(it, groups=[], devices=[], destinations=[to])
+"""
+REBUILD = """
+from exports import services
+from exports.models import ExportRun
+print([rebuilt.same for rebuilt in services.run_rebuild(ExportRun.objects.get(pk={run}))])
+"""
+METERS = [f"M{n:02}" for n in range(6)]
+
+
+class Watcher(threading.Thread):
+    """A partner who looks into folders every 10 ms: each name's first content, for good."""
+
+    def __init__(self, *folders: Path) -> None:
+        super().__init__(daemon=True)
+        self.folders, self.ended = folders, threading.Event()
+        self.seen: dict[Path, str] = {}
+
+    def run(self) -> None:
+        while not self.ended.wait(0.01):
+            for folder in self.folders:
+                for path in sorted(folder.glob("[!.]*")) if folder.exists() else ():
+                    if path not in self.seen and path.suffix != ".tmp":
+                        self.seen[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Exporting(Site):
+    """An installation with a since-last definition that delivers into a folder."""
+
+    received: dict[tuple[str, str], str]
+    stored: dict[tuple[str, str], str]
+    posted = 0
+
+    def prepare(self) -> None:
+        self.environment["TMS_LEASE_SECONDS"] = "5"
+        self.outbox = self.data_dir / "outbox" / "cis"
+        self.open()
+        made = self.done("api_key", "create", "exporter", "--scope", "export")
+        self.keys = {"ingest": self.key, "export": made.splitlines()[-1]}
+        self.done("shell", "-v", "0", "-c", MAKE.format(outbox=str(self.outbox)))
+        self.received, self.stored = {}, {}
+
+    def as_(self, scope: str, method: str, path: str, body: Any = None) -> Any:
+        self.key = self.keys[scope]
+        status, answer = self.call(method, path, body)
+        assert status in (200, 201), answer
+        return answer
+
+    def provision(self) -> None:
+        """Meters, made by a file that a head-end might have sent."""
+        file = self.data_dir / "first.json"
+        file.write_text(json.dumps(self.batch()))
+        self.ingest(file, "--format", "json", "--provision", "CENTRON")
+
+    def batch(self) -> dict[str, Any]:
+        """Another value for one hour of each meter."""
+        self.posted += 1
+        hour = self.posted % 24
+        meters = []
+        for n, meter in enumerate(METERS):
+            value = f"{self.posted}.{n + 1}"
+            end = f"20260314{hour + 1:02}00" if hour < 23 else "202603150000"
+            self.stored[meter, end] = value
+            meters.append(
+                {
+                    "device": meter,
+                    "intervals": [
+                        {
+                            "channel": 1,
+                            "start": f"2026-03-14T{hour:02}:00:00Z",
+                            "seconds": 3600,
+                            "uom": "KWH",
+                            "flow": "DEL",
+                            "values": [value],
+                        }
+                    ],
+                }
+            )
+        return {"source": "scheduled", "meters": meters}
+
+    def run_start(self) -> int:
+        return self.as_("export", "POST", "/exports/SINCE/runs", {})["run"]
+
+    def run_see(self, run: int) -> dict[str, Any]:
+        return self.as_("export", "GET", f"/runs/{run}")
+
+    def delivered(self, run: int) -> bool:
+        """Whether the run is done and its file and trigger file are in the partner's folder."""
+        seen = self.run_see(run)
+        if seen["status"] != "done":
+            return False
+        names = [file["name"] for file in seen["files"]]
+        return all((self.outbox / f"{name}.ok").exists() for name in names)
+
+    def receive(self, run: int) -> None:
+        """What the partner makes of the run's file: nothing in it was sent before."""
+        (file,) = self.run_see(run)["files"]
+        data = (self.outbox / file["name"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == file["sha256"]
+        sent = {}
+        for line in data.decode().splitlines():
+            fields = line.split(",")
+            for end, _, value in zip(*[iter(fields[14:])] * 3, strict=True):
+                sent[fields[7], end] = value
+        assert all(self.received.get(key) != value for key, value in sent.items())
+        self.received |= sent
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, request) -> Iterator[Exporting]:
+    with Exporting(tmp_path_factory.mktemp("faults") / "var") as made:
+        if settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
+            server = request.getfixturevalue("postgres_server")
+            with servers.postgres_database(server, f"tms_faults_{time.time_ns()}") as url:
+                made.environment["TMS_DATABASE_URL"] = url
+                made.prepare()
+                made.provision()
+                yield made
+                made.__exit__(None, None, None)
+        else:
+            made.prepare()
+            made.provision()
+            yield made
+
+
+@pytest.fixture
+def watcher(site) -> Iterator[Watcher]:
+    watching = Watcher(site.data_dir / "exports", site.outbox)
+    watching.start()
+    yield watching
+    watching.ended.set()
+    watching.join()
+
+
+@pytest.mark.parametrize("number", range(1, len(POINTS) + 1))
+def test_a_worker_dies(site, watcher, number):
+    if site.received:  # else what the file brought is still to be sent
+        site.as_("ingest", "POST", "/batches", site.batch())
+    run = site.run_start()
+    site.environment["TMS_FAIL_AT"] = str(number)
+    dying = site.begin("worker")
+    del site.environment["TMS_FAIL_AT"]
+    assert dying.wait(PATIENCE) == -signal.SIGKILL
+    other = site.begin("worker")
+    site.wait_for(lambda: site.delivered(run))
+    site.receive(run)
+    assert site.received == site.stored  # P2
+    rebuilt = site.done("shell", "-v", "0", "-c", REBUILD.format(run=run))
+    assert rebuilt.strip() == "[True]"  # P3
+    other.send_signal(signal.SIGTERM)
+    assert other.wait(PATIENCE) == 0
+    names = sorted(path.name for path in (site.data_dir / "exports").glob("[!.]*"))
+    assert names == sorted(p.name for p in site.outbox.glob("*.txt"))  # no twin
+    for path, digest in watcher.seen.items():  # P4: as it was first seen, so it is
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, path
+    print(f"point {number}, {POINTS[number - 1]}: one file, whole, each version once")
+
+
+def test_every_point_is_documented():
+    lines = (ROOT / "docs/reliability.md").read_text().splitlines()
+    rows = [line.split("|") for line in lines if line.startswith("| ") and line[2].isdigit()]
+    assert [(int(row[1]), row[2].strip()) for row in rows] == list(enumerate(POINTS, 1))
