@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from devices import batchform
@@ -17,6 +17,7 @@ from exports.formats.base import OptionError
 from exports.models import ExportDefinition, ExportRun, RunFile
 
 router = Router(tags=["Exports"], auth=KeyAuth("export"))
+BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 class RunAsked(Schema):
@@ -79,7 +80,7 @@ def run_out(run: ExportRun) -> dict[str, Any]:
     summary="Start a run",
     response={201: RunOut, 200: RunOut, **refusals(404, 409, 422)},
 )
-def run_start(request: HttpRequest, name: str, asked: RunAsked) -> tuple[int, dict[str, Any]]:
+def run_start(request: HttpRequest, name: str, asked: RunAsked) -> Status[dict[str, Any]]:
     """201: a run that waits for a worker. 200: this `Idempotency-Key` has its run already."""
     definition = _definition(request, name)
     key = request.headers.get("Idempotency-Key")
@@ -105,17 +106,17 @@ def run_start(request: HttpRequest, name: str, asked: RunAsked) -> tuple[int, di
         if known is None:
             raise
         return _same(known, definition)
-    return 201, run_out(run)
+    return Status(201, run_out(run))
 
 
 def _known(request: HttpRequest, key: str) -> ExportRun | None:
     return ExportRun.objects.filter(api_key=request.auth, key=key).first()
 
 
-def _same(run: ExportRun, definition: ExportDefinition) -> tuple[int, dict[str, Any]]:
+def _same(run: ExportRun, definition: ExportDefinition) -> Status[dict[str, Any]]:
     if run.definition_id != definition.pk:
         raise query_fault("Idempotency-Key", "KEY_USED", f"this key started a run of {run.name}")
-    return 200, run_out(run)
+    return Status(200, run_out(run))
 
 
 @router.get("/runs/{run_id}", summary="One run", response={200: RunOut, **refusals(404)})
@@ -127,7 +128,8 @@ def run_detail(request: HttpRequest, run_id: int) -> dict[str, Any]:
 @router.get(
     "/runs/{run_id}/files/{n}",
     summary="A file of a run",
-    response={200: None, **refusals(404, 410)},
+    response=refusals(404, 410),
+    openapi_extra={"responses": {200: {"description": "The file", "content": BYTES}}},
 )
 def run_file(request: HttpRequest, run_id: int, n: int) -> HttpResponse | FileResponse:
     """The file's kept bytes, the same each time; 410 when its term is over."""

@@ -12,12 +12,20 @@ from exports import schedules, selectors
 SHOWN = 6
 
 
+def attention(request: HttpRequest) -> list[dict[str, Any]]:
+    """What has failed, before everything else; no card when nothing has."""
+    if not request.user.has_perm("exports.view_exportrun"):
+        return []
+    failed, stuck = selectors.failures_for_dashboard()
+    return [_failures(failed, stuck)] if failed or stuck else []
+
+
 def cards(request: HttpRequest) -> list[dict[str, Any]]:
-    """What failed, what runs, what ran, what runs next; nothing for who may not look."""
+    """What runs, what ran, what runs next; nothing for who may not look."""
     if not request.user.has_perm("exports.view_exportrun"):
         return []
     runs = selectors.runs_for_dashboard(SHOWN)
-    shown = [
+    return [
         {
             "title": "Exports",
             "template": "exports/cards/runs.html",
@@ -42,10 +50,6 @@ def cards(request: HttpRequest) -> list[dict[str, Any]]:
             },
         },
     ]
-    failed, stuck = selectors.failures_for_dashboard()
-    if failed or stuck:
-        shown.insert(0, _failures(failed, stuck))
-    return shown
 
 
 def _failures(failed: int, stuck: int) -> dict[str, Any]:

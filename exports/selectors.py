@@ -91,7 +91,8 @@ def failures_for_dashboard() -> tuple[int, int]:
 
 def next_for_dashboard(limit: int) -> list[ExportDefinition]:
     """The exports that run next by their schedules."""
-    return list(ExportDefinition.objects.exclude(next_due=None).order_by("next_due")[:limit])
+    on_the_clock = ExportDefinition.objects.filter(next_due__isnull=False)
+    return list(on_the_clock.order_by("next_due")[:limit])
 
 
 def files_for_device(device: Device, limit: int) -> list[RunFile]:

@@ -98,8 +98,9 @@ TMS_TICKS = [  # what the scheduler does each minute
 ]
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
 TMS_DASHBOARD_CARDS = [
-    "exports.dashboard.cards",
+    "exports.dashboard.attention",
     "devices.dashboard.cards",
+    "exports.dashboard.cards",
     "events.dashboard.cards",
 ]
 TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page

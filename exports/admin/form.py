@@ -81,7 +81,7 @@ class DefinitionForm(forms.ModelForm):
         }
 
     def __init__(self, *args: Any, code: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.format = formats.get(code)
         self.instance.format = code
         self.fields["groups"].queryset = FunctionalGroup.objects.order_by("code")

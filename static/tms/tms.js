@@ -61,6 +61,25 @@
         setTimeout(look, 500);
     });
 
+    // Of the fields that say which days, only those that the chosen kind of period needs.
+    document.querySelectorAll("select[name=period]").forEach((select) => {
+        const needs = {
+            days: ["last_n_days"],
+            start: ["fixed"],
+            end: ["fixed"],
+            bill_day: ["bill_period"],
+            from_now: ["since_last"],
+        };
+        const show = () => Object.entries(needs).forEach(([name, kinds]) => {
+            const field = select.form.querySelector(`[data-field="${name}"]`);
+            if (field) {
+                field.hidden = !kinds.includes(select.value) && !field.matches(".errors");
+            }
+        });
+        select.addEventListener("change", show);
+        show();
+    });
+
     // The next runs of a schedule, while it is typed.
     document.querySelectorAll("[data-next]").forEach((box) => {
         const form = box.closest("form");

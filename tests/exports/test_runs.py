@@ -12,10 +12,9 @@ from django.utils import timezone
 from devices import leases
 from exports import places, services
 from exports.formats.cmep import Cmep
-from exports.models import ExportDefinition, ExportRun, RunFile, RunPart
+from exports.models import ExportRun, RunFile, RunPart
 from exports.services import join, plan, worker
 from tests.exports.factories import (
-    D,
     abandon,
     definition_make,
     file_text,
@@ -335,77 +334,6 @@ def test_nothing_to_send_makes_no_file_where_the_format_has_no_empty_one():
     run = run_now(definition_make())
     assert (run.state, run.expected, run.meters) == (State.EMPTY, 2, 0)
     assert visible() == []
-
-
-# --- since the last export -----------------------------------------------------------------------
-
-
-def since(**fields) -> ExportDefinition:
-    return definition_make("SINCE", period="since_last", **fields)
-
-
-def test_the_second_run_is_empty_and_the_third_has_what_changed():
-    channels = meters_make(3)
-    readings_post(channels)
-    definition = since()
-    first = run_now(definition)
-    assert (first.state, first.meters, first.intervals, first.mode) == ("done", 3, 72, "IN")
-    second = run_now(definition)
-    assert (second.state, second.intervals) == (State.EMPTY, 0)
-    readings_post(channels[1:2], slot=5, values=[777])
-    third = run_now(definition)
-    assert (third.meters, third.intervals) == (1, 1)
-    assert file_text(third).strip().endswith("00000100,1,202603140600,,0.777")
-    assert run_now(definition).state == State.EMPTY
-
-
-def test_the_cursor_moves_with_the_commit_only(monkeypatch):
-    channels = meters_make(1)
-    number = readings_post(channels)
-    definition = since()
-    run = services.definition_run(definition)
-    for _ in range(2):
-        services.work()
-        definition.refresh_from_db()
-        assert definition.cursor == 0
-    readings_post(channels, day=D + 1)  # after the horizon: for the next run
-    work_all()
-    definition.refresh_from_db()
-    run.refresh_from_db()
-    assert definition.cursor == run.horizon == number
-    assert run.intervals == 24
-    assert run_now(definition).intervals == 24
-
-
-def test_a_failed_run_leaves_the_cursor_and_the_next_one_sends_everything(monkeypatch):
-    readings_post(meters_make(2))
-    definition = since()
-    with monkeypatch.context() as patch:
-        patch.setattr(Cmep, "verify", lambda self, stream, ctx: ["wrong"])
-        assert run_now(definition).state == State.FAILED
-    definition.refresh_from_db()
-    assert definition.cursor == 0
-    assert run_now(definition).intervals == 48
-
-
-def test_a_definition_can_begin_with_what_comes_from_now_on():
-    channels = meters_make(1)
-    readings_post(channels)
-    definition = since(from_now=True)
-    assert run_now(definition).state == State.EMPTY
-    readings_post(channels, day=D + 1)
-    assert run_now(definition).intervals == 24
-
-
-def test_a_period_of_its_own_does_not_touch_the_cursor():
-    channels = meters_make(1)
-    readings_post(channels)
-    definition = since()
-    start = timezone.datetime(2026, 3, 14, tzinfo=timezone.get_default_timezone())
-    run = run_now(definition, start=start, end=start + timedelta(days=1))
-    assert (run.state, run.since, run.mode) == (State.DONE, None, "OR")
-    definition.refresh_from_db()
-    assert definition.cursor == 0
 
 
 def test_a_damaged_segment_is_known_by_its_checksum(tmp_path):
