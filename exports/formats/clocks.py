@@ -12,8 +12,6 @@ from functools import lru_cache
 from exports.formats import zones
 from exports.formats.kinds import EPOCH
 
-DAY = 86400
-
 
 def _naive(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
@@ -86,7 +84,7 @@ class Standard(Clock):
 
 @dataclass(frozen=True)
 class Fixed(Clock):
-    """A fixed offset, seconds east of UTC."""
+    """A fixed offset, seconds east of UTC; read by only, so its days do not matter."""
 
     east: int
 
@@ -95,9 +93,6 @@ class Fixed(Clock):
 
     def instants(self, local: datetime) -> list[int]:
         return [_seconds(local) - self.east]
-
-    def midnight(self, ordinal: int) -> int:
-        return (ordinal - EPOCH.toordinal()) * DAY - self.east
 
 
 @lru_cache(maxsize=1024)
