@@ -73,7 +73,7 @@ def run_create(request: RunRequest, *, user: Any = None) -> ExportRun:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+    return value if isinstance(value, (str, int, bool, dict, type(None))) else str(value)
 
 
 def _with_batch_id(row: ExportRun) -> ExportRun:
@@ -208,7 +208,7 @@ def default_name(run: ExportRun, form: Format) -> str:
     """The file's name by the format's own pattern."""
     groups: Sequence[str] = run.selection["groups"]
     return file_name(
-        form.default_name,
+        form.name_pattern(form.options_clean(run.options, "write")),
         {
             "format": form.code.upper(),
             "export": run.name or "EXPORT",
@@ -224,6 +224,7 @@ def default_name(run: ExportRun, form: Format) -> str:
         start=run.start,
         end=run.end,
         zone=run.zone or settings.TIME_ZONE,
+        seq=1,
     )
 
 
