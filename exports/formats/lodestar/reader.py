@@ -17,7 +17,15 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from devices import readings
-from devices.readings import UNITS, DeviceInfo, IntervalSeries, MeterData, Status, identifier_fault
+from devices.readings import (
+    UNITS,
+    DeviceInfo,
+    IntervalSeries,
+    Ints,
+    MeterData,
+    Status,
+    identifier_fault,
+)
 from exports.formats.base import Inventory, Zones
 from exports.formats.clocks import Clock, Fixed, Standard, clock_of
 from exports.formats.issues import FormatError, ReadReport
@@ -52,7 +60,8 @@ class Extent(NamedTuple):
 
     start: int
     end: int
-    remark: str = ""  # a code of LSR_WARNINGS
+    remark: str  # a code of LSR_WARNINGS
+    ends: Ints  # of its intervals, the same array for all cuts there
 
 
 @dataclass(slots=True)
@@ -215,8 +224,8 @@ class Reader:
 
     def _extent(self, parsed: Parsed, clock: Clock) -> Extent:
         """The cut's place in time; most cuts of a file share theirs with others."""
-        length = len(parsed.values.counts) * parsed.channel.seconds
-        key = (clock, parsed.start, parsed.stop, length)
+        size = (len(parsed.values.counts), parsed.channel.seconds)
+        key = (clock, parsed.start, parsed.stop, *size)
         found = self.extents.get(key)
         if found is None:
             found = self.extents[key] = _extent(parsed, clock)
@@ -231,7 +240,8 @@ def _extent(parsed: Parsed, clock: Clock) -> Extent:
 
     Of a clock time that occurs twice the first pass as start and the last as stop come first.
     """
-    length = len(parsed.values.counts) * parsed.channel.seconds
+    seconds = parsed.channel.seconds
+    length = len(parsed.values.counts) * seconds
     found = []
     for name, local in (("start", parsed.start), ("stop", parsed.stop)):
         found.append(clock.instants(local))
@@ -246,11 +256,14 @@ def _extent(parsed: Parsed, clock: Clock) -> Extent:
     for more, remark in readings_of:
         for start, stop in pairs(found[0], reversed(found[1])):
             if length and stop + more - start == length:
-                return Extent(start, stop + more, remark)
+                end = stop + more
+                ends = np.arange(start + seconds, end + 1, seconds, dtype=np.int64)
+                ends.flags.writeable = False
+                return Extent(start, end, remark, ends)
     raise CutError(
         *("LSR10", "stop"),
         count=len(parsed.values.counts),
-        seconds=parsed.channel.seconds,
+        seconds=seconds,
         start=parsed.start,
         stop=parsed.stop,
     )
@@ -269,7 +282,7 @@ def _starts_check(parsed: Parsed, extent: Extent, home: Home) -> None:
 
 def _overlap_check(cuts: list[Extent], extent: Extent) -> None:
     """Notes a channel's cut; LSR14 where it overlaps one that came before."""
-    place = bisect(cuts, extent)
+    place = bisect(cuts, extent.start, key=_start)
     for other in cuts[max(0, place - 1) : place + 1]:
         if other.start < extent.end and extent.start < other.end:
             start, end = readings.instant(other.start), readings.instant(other.end)
@@ -277,12 +290,15 @@ def _overlap_check(cuts: list[Extent], extent: Extent) -> None:
     cuts.insert(place, extent)
 
 
+def _start(extent: Extent) -> int:
+    return extent.start
+
+
 def _series(parsed: Parsed, channel: readings.Channel, extent: Extent) -> IntervalSeries:
-    seconds, values, head = channel.seconds, parsed.values, parsed.channel
-    ends = np.arange(extent.start + seconds, extent.end + 1, seconds, dtype=np.int64)
-    masks = values.masks | RAW if parsed.invalid else values.masks
+    values, head = parsed.values, parsed.channel
+    masks = values.masks | np.uint16(RAW) if parsed.invalid else values.masks
     return IntervalSeries(
-        *(channel, ends, values.counts, masks.astype(np.uint16)),
+        *(channel, extent.ends, values.counts, masks),
         start_register=_total(head.start_reading, head.multiplier),
         end_register=_total(head.stop_reading, head.multiplier),
     )
@@ -290,4 +306,6 @@ def _series(parsed: Parsed, channel: readings.Channel, extent: Extent) -> Interv
 
 def _total(dial: Decimal | None, multiplier: Decimal | None) -> Decimal | None:
     """A dial reading in engineering units."""
-    return None if dial is None else product(dial, Decimal(1) if multiplier is None else multiplier)
+    if dial is None or multiplier is None:
+        return dial
+    return product(dial, multiplier)
