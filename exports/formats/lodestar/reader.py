@@ -91,8 +91,8 @@ class Reader:
 
     def __post_init__(self) -> None:
         self.parser = Parser(self.options)
-        own = self.options["uom_map"] or {}
-        self.units = {code: unit for unit, code in (UNIT_CODES | own).items()}
+        codes = [*UNIT_CODES.items(), *(self.options["uom_map"] or {}).items()]
+        self.units = {code: unit for unit, code in codes}
         every = [*ZONE_NAMES.items(), *(self.options["zone_name"] or {}).items()]
         self.zones = {name: zone for zone, name in reversed(every)}
 

@@ -239,6 +239,8 @@ def test_a_zone_that_there_is_not() -> None:
         (7, "03", {"channel_map": "Q4=7"}, (None, "KVARH", "Q4"), False),
         (3, "20", {"uom_map": "V=20"}, (3, "V", "DEL"), False),
         (3, "05", {"uom_map": "KWH=05"}, (3, "KWH", "DEL"), True),
+        (3, "01", {"uom_map": "KWH=05"}, (3, "KWH", "DEL"), True),
+        (3, "01", {"uom_map": "KVAH=01"}, (3, "KVAH", "DEL"), True),
     ],
 )
 def test_unit_and_flow(
