@@ -6,6 +6,7 @@ The table is as lean as such a table can be: a number for the channel, the time,
 import csv
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -164,6 +165,34 @@ def dump(path: Path, start: int, end: int, ordered: bool) -> None:
     connection.ensure_connection()
     with path.open("w", newline="") as out:
         csv.writer(out).writerows(connection.connection.execute(query))
+
+
+def restore(path: Path, given: Readings) -> float:
+    """Seconds of reading intervals, a line each, into a keyed table by the database's means.
+
+    psql's \\copy; with SQLite Python's own csv and sqlite3, in one transaction.
+    """
+    table, postgres = "row_restored", connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {table}")
+        cursor.execute(
+            f"CREATE TABLE {table} (channel_id bigint NOT NULL, ends bigint NOT NULL, "
+            "value numeric(12, 3), flag varchar(1) NOT NULL, PRIMARY KEY (channel_id, ends))"
+        )
+    with path.open("w", newline="") as out:
+        csv.writer(out).writerows(plain_rows(given))
+    began = time.perf_counter()
+    if postgres:
+        command = f"\\copy {table} from '{path}' with (format csv)"
+        url = os.environ["TMS_DATABASE_URL"]
+        subprocess.run(["psql", url, "-qXc", command], check=True, stdout=subprocess.DEVNULL)
+    else:
+        with path.open(newline="") as lines, connection.cursor() as cursor:
+            cursor.execute("BEGIN IMMEDIATE")
+            rows = ((*row[:2], row[2] or None, row[3]) for row in csv.reader(lines))
+            cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s, %s, %s)", rows)
+            cursor.execute("COMMIT")
+    return time.perf_counter() - began
 
 
 def batches(given: Readings, size: int) -> Iterator[Readings]:

@@ -97,7 +97,7 @@ def _read(body: bytes, request: FileRequest) -> tuple[batchform.Form, list[Probl
     """A file in one of our formats as a batch, with the records that could not be read."""
     fmt = formats.get(request.format)
     options = fmt.options_clean(request.options, "read")
-    attribute = fmt.order(options)
+    attribute = fmt.identifier(options)
     inventory = Inventory(attribute)
     report = ReadReport()
     zone = request.zone or settings.TIME_ZONE

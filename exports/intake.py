@@ -13,7 +13,7 @@ import numpy as np
 from django.utils import timezone
 
 from devices import batchform, blocks, readings
-from devices.models import Channel, Device
+from devices.models import Channel, Device, Installation
 from devices.readings import DAY, NEVER, UNITS, Ints, Status, status_names
 from exports.formats.base import Format
 
@@ -35,31 +35,58 @@ class Era(NamedTuple):
     start: int
 
 
+class Known(NamedTuple):
+    """A device as the inventory has it, with the eras of its channels."""
+
+    device_id: str
+    time_zone: str
+    eras: tuple[Era, ...]
+
+
 class Inventory:
-    """The channels of devices by the identifier that a file names them by, for its reader."""
+    """Devices by the identifier that a file names them by, for its reader.
+
+    A service point or account stands for the one device that is there now.
+    """
 
     def __init__(self, attribute: str) -> None:
         self.attribute = attribute
-        self.eras = lru_cache(maxsize=4096)(self._eras)
+        self.known = lru_cache(maxsize=4096)(self._known)
 
     def __call__(self, identifier: str) -> Sequence[readings.Channel] | None:
-        eras = self.eras(identifier)
-        return None if eras is None else [era.channel for era in eras]
+        known = self.known(identifier)
+        return None if known is None else [era.channel for era in known.eras]
 
-    def _eras(self, identifier: str) -> tuple[Era, ...] | None:
+    def zone(self, identifier: str) -> str:
+        """The zone of a device; empty when it is unknown."""
+        known = self.known(identifier)
+        return "" if known is None else known.time_zone
+
+    def eras(self, identifier: str) -> tuple[Era, ...]:
+        """The eras of a device's channels; none when it is unknown."""
+        known = self.known(identifier)
+        return () if known is None else known.eras
+
+    def _known(self, identifier: str) -> Known | None:
+        wanted: dict[str, object] = {self.attribute: identifier}
+        if self.attribute not in IDENTIFIERS:
+            there = Installation.objects.filter(valid_to=None, **wanted)
+            wanted = {"pk__in": there.values("device")}
         found = list(
-            Device.objects.filter(**{self.attribute: identifier}).values_list("pk", flat=True)[:2]
+            Device.objects.filter(**wanted).values_list("pk", "device_id", "time_zone")[:2]
         )
         if len(found) != 1:
             return None
-        rows = Channel.objects.filter(device_id=found[0]).values_list(
+        pk, device_id, zone = found[0]
+        rows = Channel.objects.filter(device_id=pk).values_list(
             *("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier"),
             *("multiplier_applied", "grid_offset", "zone", "valid_from"),
         )
-        return tuple(
+        eras = tuple(
             Era(readings.Channel(*row), BEGINNING if begun is None else int(begun.timestamp()))
             for *row, begun in rows
         )
+        return Known(device_id, zone, eras)
 
 
 @dataclass(slots=True)
@@ -96,6 +123,10 @@ class Intake:
         }
         if self.format.states_device:
             said |= {name: getattr(device, name) or None for name in PLACES}
+        if self.attribute not in IDENTIFIERS:
+            identifier = getattr(device, self.attribute)
+            known = self.inventory.known(identifier)
+            said["device"] = identifier if known is None else known.device_id
         return batchform.Meter(**said, intervals=[], registers=[], events=[])
 
     # --- intervals ----------------------------------------------------------------------------
@@ -151,13 +182,14 @@ class Intake:
         """The eras that fit a read channel, oldest first; else the one that would be made."""
         fitting = [
             era
-            for era in self.inventory.eras(identifier) or ()
+            for era in self.inventory.eras(identifier)
             if channel.number in (None, era.channel.number) and era.channel[1:4] == channel[1:4]
         ]
         if fitting:
             return sorted(fitting, key=lambda era: era.start)
-        offset = blocks.standard_offset(self.zone, timezone.now().year)
-        zone = self.zone if channel.seconds == DAY else ""
+        stated = self._meters[identifier].time_zone or self.zone
+        offset = blocks.standard_offset(stated, timezone.now().year)
+        zone = stated if channel.seconds == DAY else ""
         return [Era(channel._replace(grid_offset=offset, zone=zone), BEGINNING)]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, ClassVar, Literal
+from typing import Any, BinaryIO, ClassVar, Literal, Protocol, runtime_checkable
 
 from devices.readings import Channel, DeviceInfo, Frame, MeterData
 from exports.formats.context import Tally, WriteContext
@@ -30,6 +30,7 @@ __all__ = [
     "Table",
     "Tally",
     "WriteContext",
+    "Zones",
     "refusal",
 ]
 
@@ -38,6 +39,13 @@ Table = list[tuple[str, ...]]
 # `Format.order`), eras oldest first; None when the device is unknown. Readers ask it only where
 # their specification says "when the device is known".
 Inventory = Callable[[str], Sequence[Channel] | None]
+
+
+@runtime_checkable
+class Zones(Protocol):
+    """An inventory that also tells the zone of a device; empty when the device is unknown."""
+
+    def zone(self, identifier: str) -> str: ...
 
 
 class Format:
@@ -82,13 +90,17 @@ class Format:
         """
         return options_clean(self.code, self.options, given, use)
 
-    def name_pattern(self, options: Mapping[str, Any]) -> str:
-        """How files are named where the definition does not say, see exports/naming.py."""
-        return self.default_name
-
     def order(self, options: Mapping[str, Any]) -> str:
         """The DeviceInfo attribute that the file's meters are sorted by, as bytes, ascending."""
         return "meter_number"
+
+    def identifier(self, options: Mapping[str, Any]) -> str:
+        """The DeviceInfo attribute that the file names a meter by."""
+        return self.order(options)
+
+    def name_pattern(self, options: Mapping[str, Any]) -> str:
+        """The file's name (README 2.15) where none is given; FormatError if there can be none."""
+        return self.default_name
 
     def wants_intervals(self, options: Mapping[str, Any]) -> bool:
         """Whether a file with these options takes interval data."""
@@ -124,8 +136,8 @@ class Format:
         return None
 
     def device(self, identifier: str, options: Mapping[str, Any]) -> DeviceInfo:
-        """A read meter: its one identifier in the place that `order` names, the rest empty."""
-        place: dict[str, Any] = {self.order(options): identifier}
+        """A read meter: its one identifier in the place that the format means, the rest empty."""
+        place: dict[str, Any] = {self.identifier(options): identifier}
         return DeviceInfo("")._replace(**place)
 
     def tables(self) -> dict[str, Table]:

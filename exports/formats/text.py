@@ -42,6 +42,13 @@ def product(*factors: Decimal) -> Decimal:
     return result
 
 
+def whole(value: Decimal, scale: int) -> int | None:
+    """How many of 10**-scale the value is; None if not a whole number below 2**62."""
+    shifted = value.scaleb(scale, context=WIDE)
+    count = int(shifted)
+    return count if count == shifted and abs(count) < 1 << 62 else None
+
+
 class TextLine(NamedTuple):
     """A line without its end; `number` counts from 1, `offset` is its first byte."""
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from devices import journal
 from devices.models import Device, FunctionalGroup
 from exports import formats, periods, schedules
-from exports.formats.base import WriteContext
+from exports.formats.base import FormatError, WriteContext
 from exports.hooks import alarm
 from exports.models import Destination, ExportDefinition, ExportRun
 from exports.scope import Selection
@@ -285,4 +285,9 @@ def definition_faults(
         system_zone=settings.TIME_ZONE,
         destination=bool(destinations),
     )
-    return form.faults(ctx)
+    faults = form.faults(ctx)
+    try:
+        form.name_pattern(ctx.options)
+    except FormatError as error:
+        faults.append(str(error))
+    return faults

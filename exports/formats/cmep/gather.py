@@ -9,8 +9,8 @@ from decimal import Decimal
 import numpy as np
 
 from devices.readings import Channel, IntervalSeries, Ints, Masks
-from exports.formats.cmep.parse import SCALE, Parsed, RecordError, whole
-from exports.formats.text import WIDE, product
+from exports.formats.cmep.parse import SCALE, Parsed, RecordError
+from exports.formats.text import WIDE, product, whole
 
 
 @dataclass(frozen=True, slots=True)

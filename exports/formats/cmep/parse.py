@@ -27,7 +27,7 @@ from exports.formats.cmep.tables import (
     Unit,
 )
 from exports.formats.kinds import Number
-from exports.formats.text import WIDE, TextLine
+from exports.formats.text import TextLine, whole
 from exports.formats.zones import local_instants
 
 HEADER = len(MEPMD01.columns)
@@ -83,13 +83,6 @@ class Amounts(dict[bytes, Amount]):
         if len(self) < KEPT:
             self[text] = amount
         return amount
-
-
-def whole(value: Decimal, scale: int) -> int | None:
-    """How many of 10**-scale the value is; None if not a whole number below 2**62."""
-    shifted = value.scaleb(scale, context=WIDE)
-    count = int(shifted)
-    return count if count == shifted and abs(count) < 1 << 62 else None
 
 
 @dataclass(frozen=True, slots=True)
