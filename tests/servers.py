@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -46,7 +47,7 @@ def postgres() -> Iterator[str]:
         if _postgres_answers(url):
             yield url
             return
-    with _postgres_started() as url:
+    with postgres_started() as (url, _):
         yield url
 
 
@@ -60,8 +61,9 @@ def _postgres_answers(url: str) -> bool:
 
 
 @contextmanager
-def _postgres_started() -> Iterator[str]:
-    """A cluster of our own in a temporary directory; it need not survive a power cut."""
+def postgres_started() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A cluster of our own in a temporary directory, and how to restart it; it need not survive a
+    power cut."""
     programs = _postgres_programs()
     port, owner = free_port(), _unprivileged()
     with tempfile.TemporaryDirectory(prefix="tms-postgres-") as directory:
@@ -82,8 +84,18 @@ def _postgres_started() -> Iterator[str]:
         settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
         command = [programs / "postgres", "-D", data, "-p", str(port), *settings]
         url = f"postgresql://tms@{HOST}:{port}"
-        with _running(command, signal.SIGINT, lambda: _postgres_answers(url), **_as(owner)):
-            yield url
+        with ExitStack() as server:
+
+            def start() -> None:
+                answers = partial(_postgres_answers, url)
+                server.enter_context(_running(command, signal.SIGINT, answers, **_as(owner)))
+
+            def restart() -> None:
+                server.close()
+                start()
+
+            start()
+            yield url, restart
 
 
 def _postgres_programs() -> Path:

@@ -49,8 +49,9 @@ class AcmeDaily(Format):
                 try:
                     written += self._write(meter.device, series, ctx, out, tally)
                 except FormatError as error:
+                    error.at(format=self.code, meter=meter.device.meter_number)
                     if error.code not in self.unsupported or ctx.on_unsupported == "stop":
-                        raise error.at(format=self.code, meter=meter.device.meter_number) from None
+                        raise
                     tally.leave_out(meter.device, series.channel, error)
             tally.meters += bool(written)
 

@@ -66,7 +66,7 @@ def test_the_documented_example_is_listed_and_exports(acme, tmp_path):
     report = json.loads(made.stdout)
     assert (report["meters"], report["intervals"], report["missing"]) == (1, 3, 1)
     assert report["warnings"] == [
-        "FMT08 (1): left out: FMT08 A1: unit HZ (flow DEL) has no code in this format"
+        "FMT08 (1): left out: FMT08 ACME A1: unit HZ (flow DEL) has no code in this format"
     ]
     stopped = acme.manage(
         *("export", "acme", *period, "--output", str(target), "--option", "on_unsupported=stop")
