@@ -153,10 +153,9 @@ def unpack_entries(packed: Sequence[bytes]) -> tuple[Ints, Ints]:
     raw = np.frombuffer(b"".join(packed), np.uint8)
     ends = np.cumsum(lengths)
     widths = raw[ends - lengths].astype(np.int64)
-    for row in np.flatnonzero(
-        ~np.isin(widths, ENTRY_WIDTHS) | ((lengths - 1) % np.maximum(widths, 1) > 0)
-    ):
-        unpack_entry(packed[row])  # says what is wrong
+    wrong = ~np.isin(widths, ENTRY_WIDTHS) | ((lengths - 1) % np.maximum(widths, 1) > 0)
+    if wrong.any():
+        unpack_entry(packed[int(wrong.argmax())])  # says what is wrong
     sizes = (lengths - 1) // widths
     counts = np.empty(int(sizes.sum()), np.int64)
     used = np.unique(widths).tolist()
@@ -302,11 +301,11 @@ def _cut(table: npt.NDArray[Any]) -> list[bytes]:
 
 def _cut_flagged(masks: Masks) -> list[bytes]:
     """The same of masks; nothing where a row is all 0."""
-    flagged = masks.any(axis=1)
-    if not flagged.any():
-        return [b""] * len(masks)
-    cells = _cut(masks.astype("<u2"))
-    return [cell if flag else b"" for cell, flag in zip(cells, flagged.tolist(), strict=True)]
+    flagged = np.flatnonzero(masks.any(axis=1)).tolist()
+    cells = [b""] * len(masks)
+    for row, cell in zip(flagged, _cut(masks[flagged].astype("<u2")), strict=True):
+        cells[row] = cell
+    return cells
 
 
 def ranks(status: Masks) -> Ranks:

@@ -18,6 +18,17 @@ from devices.readings import NEVER, RegisterRead
 
 COLUMNS = "batch_id, seq, month, channel_id, day, first_slot, counts, status"
 
+NUMBER_NEXT = (
+    "INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
+    "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 RETURNING number"
+)
+NUMBER_POSTGRES = (
+    "SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_advisory_xact_lock(%s); "
+    f"WITH mark AS ({NUMBER_NEXT}) "
+    "UPDATE devices_batch SET number = mark.number, answer = %s, events = %s FROM mark "
+    "WHERE id = %s RETURNING devices_batch.number"
+)
+
 
 class Entry(NamedTuple):
     """A run of slots of one channel-day, packed (`blocks.pack_entry`, `blocks.pack_status`).
@@ -78,34 +89,26 @@ def registers_append(batch: Batch, reads: Sequence[tuple[int, RegisterRead]]) ->
 
 
 def batch_number(batch: Batch) -> int:
-    """Number a batch: the last act of its outermost transaction.
+    """Number a batch, with its answer and count of events, which are known only now.
 
-    All constraints are checked first; under the lock there is one statement and then COMMIT, so
-    that numbers become visible in their order and nobody waits for us while we wait for another.
+    The last act of its outermost transaction. All constraints are checked first; under the lock
+    there is one statement and then COMMIT, so that numbers become visible in their order and
+    nobody waits for us while we wait for another.
     """
+    what = [batch.answer, batch.events, batch.pk]
     with connection.cursor() as cursor:
         if sql.is_postgres():
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.NUMBER])
-            cursor.execute(
-                "WITH mark AS (INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
-                "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "
-                "RETURNING number) "
-                "UPDATE devices_batch SET number = mark.number FROM mark WHERE id = %s "
-                "RETURNING devices_batch.number",
-                [marks.BATCH, batch.pk],
-            )
+            # One message of three statements: nobody waits for our network under the lock.
+            cursor.execute(NUMBER_POSTGRES, [locks.NUMBER, marks.BATCH, *what])
+            cursor.nextset()
+            cursor.nextset()
             batch.number = cursor.fetchone()[0]
         else:
-            cursor.execute(
-                "INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
-                "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "
-                "RETURNING number",
-                [marks.BATCH],
-            )
+            cursor.execute(NUMBER_NEXT, [marks.BATCH])
             batch.number = cursor.fetchone()[0]
             cursor.execute(
-                "UPDATE devices_batch SET number = %s WHERE id = %s", [batch.number, batch.pk]
+                "UPDATE devices_batch SET number = %s, answer = %s, events = %s WHERE id = %s",
+                [batch.number, *what],
             )
     transaction.on_commit(wake, robust=True)
     return batch.number
