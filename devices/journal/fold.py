@@ -14,7 +14,7 @@ from django.db import connection, transaction
 
 from devices import blocks
 from devices.journal import bulk, locks, marks, registers, sql
-from devices.journal.partitions import BLOCKS, months_between, partitions_ensure
+from devices.journal.partitions import BLOCKS, partitions_ensure, room_make
 from devices.readings import DAY
 
 STEP_INTERVALS = 2_000_000  # a step's work; one batch is never cut in two
@@ -131,14 +131,19 @@ def chunks(entries: Iterable[Slots], size: int = CHUNK_ENTRIES) -> Iterator[list
 def fold_chunk(chunk: Sequence[Slots], target: int) -> None:
     """Fold entries into their blocks, in one transaction."""
     days = {entry[1] for entry in chunk}
-    first, last = blocks.day_date(min(days)), blocks.day_date(max(days))
-    partitions_ensure(BLOCKS, months_between(first, last))
+    partitions_ensure(BLOCKS, map(blocks.day_date, days))
     with transaction.atomic():
-        fold_into(BLOCKS, chunk, target)
+        written, again = fold_into(BLOCKS, chunk, target)
+    if 2 * len(again) > written:
+        room_make({blocks.day_date(day) for day in again})
 
 
-def fold_into(table: str, chunk: Sequence[Slots], target: int) -> None:
-    """Fold entries into what stands in a table; rows in which nothing won are left alone."""
+def fold_into(table: str, chunk: Sequence[Slots], target: int) -> tuple[int, list[int]]:
+    """Fold entries into what stands in a table; rows in which nothing won are left alone.
+
+    How many rows were written, and the days of those among them that stood there before.
+    """
+    written, again = 0, []
     by_seconds: dict[int, list[Slots]] = {}
     for entry in chunk:
         by_seconds.setdefault(entry[2], []).append(entry)
@@ -149,6 +154,9 @@ def fold_into(table: str, chunk: Sequence[Slots], target: int) -> None:
         apply(days, keys, entries, done)
         changed = np.flatnonzero((days.numbers != before).any(axis=1)).tolist()
         store(table, keys, days, changed, target)
+        written += len(changed)
+        again += [keys[row][1] for row in changed if done[row]]
+    return written, again
 
 
 def load(table: str, keys: Sequence[Key], slots: int) -> tuple[blocks.Days, list[int]]:
