@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,6 +17,7 @@ from devices.readings import DAY, NEVER, UNITS, Ints, Status, status_names
 from exports.formats.base import Format
 
 BEGINNING = -(1 << 40)
+AHEAD, KNOWN = 500, 20_000  # devices looked up at once, and kept
 JITTER = 60  # seconds that a stamp may miss its grid by
 SOURCES = {code: word for word, code in readings.SOURCES.items()}
 IDENTIFIERS = {
@@ -35,31 +35,64 @@ class Era(NamedTuple):
     start: int
 
 
+Eras = tuple[Era, ...] | None  # None: no device, or more than one
+
+
 class Inventory:
-    """The channels of devices by the identifier that a file names them by, for its reader."""
+    """The channels of devices by the identifier that a file names them by, for its reader.
+
+    A file mostly names its devices in order, so a look-up brings those that come next, too: more
+    of them each time that this proved right.
+    """
 
     def __init__(self, attribute: str) -> None:
         self.attribute = attribute
-        self.eras = lru_cache(maxsize=4096)(self._eras)
+        self._known: dict[str, Eras] = {}
+        self._ahead, self._last = 1, ""
 
     def __call__(self, identifier: str) -> Sequence[readings.Channel] | None:
         eras = self.eras(identifier)
         return None if eras is None else [era.channel for era in eras]
 
-    def _eras(self, identifier: str) -> tuple[Era, ...] | None:
-        found = list(
-            Device.objects.filter(**{self.attribute: identifier}).values_list("pk", flat=True)[:2]
+    def eras(self, identifier: str) -> Eras:
+        """The channels of the one device of this identifier, with where each begins."""
+        if identifier not in self._known:
+            in_order = self._last <= identifier
+            self._ahead = min(4 * self._ahead, AHEAD) if in_order else 1
+            if len(self._known) > KNOWN:
+                self._known.clear()
+            self._known |= {identifier: None, **self._look_up(identifier)}
+        return self._known[identifier]
+
+    def _look_up(self, identifier: str) -> dict[str, Eras]:
+        """Those of this identifier and of the next ones; never a part of an identifier's."""
+        rows = list(
+            Device.objects.filter(**{f"{self.attribute}__gte": identifier})
+            .order_by(self.attribute)
+            .values_list(self.attribute, "pk")[: self._ahead + 1]
         )
-        if len(found) != 1:
-            return None
-        rows = Channel.objects.filter(device_id=found[0]).values_list(
-            *("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier"),
-            *("multiplier_applied", "grid_offset", "zone", "valid_from"),
+        named: dict[str, list[int]] = {}
+        for name, pk in rows:
+            named.setdefault(name, []).append(pk)
+        self._last = rows[-1][0] if rows else identifier
+        if len(rows) > self._ahead and self._last != identifier:
+            del named[self._last]  # it may go on
+        eras = self._eras_of([pks[0] for pks in named.values() if len(pks) == 1])
+        return {
+            name: tuple(eras.get(pks[0], ())) if len(pks) == 1 else None
+            for name, pks in named.items()
+        }
+
+    def _eras_of(self, devices: list[int]) -> dict[int, list[Era]]:
+        found: dict[int, list[Era]] = {}
+        rows = Channel.objects.filter(device_id__in=devices).values_list(
+            *("device_id", "number", "unit", "flow", "seconds", "value_type", "resolution"),
+            *("multiplier", "multiplier_applied", "grid_offset", "zone", "valid_from"),
         )
-        return tuple(
-            Era(readings.Channel(*row), BEGINNING if begun is None else int(begun.timestamp()))
-            for *row, begun in rows
-        )
+        for device, *row, begun in rows:
+            start = BEGINNING if begun is None else int(begun.timestamp())
+            found.setdefault(device, []).append(Era(readings.Channel(*row), start))
+        return found
 
 
 @dataclass(slots=True)
