@@ -59,6 +59,7 @@ def _daily(channels: list[int], days: list, row: float) -> Iterator[Line]:
 
 def _near_term(channels: list[int], row: float) -> Iterator[Line]:
     """A batch an interval, all channels in it; each folded as it comes."""
+    fleet.settle()  # else the server may look at large tables while the small ones are measured
     before, before_bases = _bytes(BLOCKS), _bytes(JOURNAL, BASES)
     given = fleet.readings(channels)
     for slot in range(fleet.SLOTS):
