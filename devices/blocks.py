@@ -2,36 +2,36 @@
 
 Shapes throughout: m channel-days of one slot count s are arrays (m, s). Packed forms, all little
 endian: block counts int32, or int64 when a value needs it; journal counts one byte of item width
-(1, 2, 4, 8) and then signed integers of it; status uint16, empty when every slot is 0; numbers
-runs of (uint16 length, int64 number); revisions uint16, empty when every slot is 0.
+(1, 2, 4, 8) and then signed integers of it; status uint16, empty when every slot is 0; numbers as
+`devices.winners` says; revisions uint16, empty when every slot is 0.
 """
 
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from devices import winners
 from devices.readings import ABSENT, DAY, NEVER, Ints, Masks, Status
+from devices.winners import PackError
 
 EPOCH_DAY = date(1970, 1, 1)
-RUN = np.dtype([("length", "<u2"), ("number", "<i8")])
+ENTRY_WIDTHS = (1, 2, 4, 8)  # of the counts of a journal entry, in bytes
 Ranks = npt.NDArray[np.int8]
+PackedDay = tuple[bytes, bytes, bytes, bytes]  # counts, status, numbers, revisions
 
 _MISSING, _ESTIMATED, _EDITED = (
     int(Status.MISSING),
     int(Status.ESTIMATED),
     int(Status.EDITED),
 )
-
-
-class PackError(ValueError):
-    """Packed bytes of impossible length."""
 
 
 # --- the grid ----------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def days_touching(start: int, end: int, grid_offset: int, zone: str = "") -> tup
 def pack_entry(counts: Ints) -> bytes:
     """Counts of a journal entry, in the narrowest integers that hold them."""
     low, high = int(counts.min(initial=0)), int(counts.max(initial=0))
-    for width in (1, 2, 4):
+    for width in ENTRY_WIDTHS[:-1]:
         bound = 1 << (8 * width - 1)
         if -bound <= low and high < bound:
             return bytes((width,)) + counts.astype(f"<i{width}").tobytes()
@@ -137,9 +137,37 @@ def pack_entry(counts: Ints) -> bytes:
 
 def unpack_entry(packed: bytes) -> Ints:
     """Counts of a journal entry, int64."""
-    if not packed or packed[0] not in (1, 2, 4, 8) or (len(packed) - 1) % packed[0]:
+    if not packed or packed[0] not in ENTRY_WIDTHS or (len(packed) - 1) % packed[0]:
         raise PackError(f"{len(packed)} bytes are no journal entry")
     return np.frombuffer(packed, f"<i{packed[0]}", offset=1).astype(np.int64)
+
+
+def unpack_entries(packed: Sequence[bytes]) -> tuple[Ints, Ints]:
+    """Counts of m journal entries, one after the other (n,) int64, and how many each has (m,).
+
+    The same as `unpack_entry` gives one by one.
+    """
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
+    if not lengths.all():
+        raise PackError("0 bytes are no journal entry")
+    raw = np.frombuffer(b"".join(packed), np.uint8)
+    ends = np.cumsum(lengths)
+    widths = raw[ends - lengths].astype(np.int64)
+    wrong = ~np.isin(widths, ENTRY_WIDTHS) | ((lengths - 1) % np.maximum(widths, 1) > 0)
+    if wrong.any():
+        unpack_entry(packed[int(wrong.argmax())])  # says what is wrong
+    sizes = (lengths - 1) // widths
+    counts = np.empty(int(sizes.sum()), np.int64)
+    used = np.unique(widths).tolist()
+    for width in used:
+        rows = widths == width
+        of_width = np.repeat(rows, lengths)
+        of_width[ends - lengths] = False  # the width itself
+        values = raw[of_width].view(f"<i{width}")
+        if len(used) == 1:
+            return values.astype(np.int64), sizes
+        counts[np.repeat(rows, sizes)] = values
+    return counts, sizes
 
 
 def pack_status(status: Masks) -> bytes:
@@ -154,6 +182,20 @@ def unpack_status(packed: bytes, slots: int) -> Masks:
     if len(packed) != 2 * slots:
         raise PackError(f"{len(packed)} bytes are not the status of {slots} slots")
     return np.frombuffer(packed, "<u2").astype(np.uint16)
+
+
+def unpack_statuses(packed: Sequence[bytes], sizes: Ints) -> Masks:
+    """Status of runs of `sizes` (m,) slots, one after the other (n,)."""
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
+    flagged = lengths > 0
+    wrong = flagged & (lengths != 2 * sizes)
+    if wrong.any():
+        row = int(wrong.argmax())
+        unpack_status(packed[row], int(sizes[row]))  # says what is wrong
+    status = np.zeros(int(sizes.sum()), np.uint16)
+    if flagged.any():
+        status[np.repeat(flagged, sizes)] = np.frombuffer(b"".join(packed), "<u2")
+    return status
 
 
 def pack_counts(counts: Ints) -> bytes:
@@ -171,27 +213,19 @@ def unpack_counts(packed: bytes, slots: int) -> Ints:
 
 
 def pack_numbers(numbers: Ints) -> bytes:
-    """Winning batch numbers of a block, as runs."""
-    cuts = np.flatnonzero(np.diff(numbers)) + 1
-    starts = np.concatenate(([0], cuts))
-    runs = np.empty(len(starts), RUN)
-    runs["length"] = np.diff(np.concatenate((starts, [len(numbers)])))
-    runs["number"] = numbers[starts]
-    return runs.tobytes()
+    """Winning batch numbers of a block (`devices.winners`)."""
+    return winners.winners_pack(numbers[None, :])[0]
 
 
 def unpack_numbers(packed: bytes, slots: int) -> Ints:
     """Winning batch numbers of a block of `slots` slots; 0 where nothing arrived."""
-    runs = np.frombuffer(packed, RUN)
-    numbers = np.repeat(runs["number"], runs["length"]).astype(np.int64)
-    if len(numbers) != slots:
-        raise PackError(f"runs of {len(numbers)} slots in a block of {slots}")
+    numbers: Ints = winners.winners_unpack([packed], slots)[0]
     return numbers
 
 
 def newest_number(packed: bytes) -> int:
     """The highest winning batch number of a block."""
-    return int(np.frombuffer(packed, RUN)["number"].max(initial=0))
+    return winners.newest_number(packed)
 
 
 # --- folding -----------------------------------------------------------------------------------
@@ -216,35 +250,62 @@ class Days:
             np.zeros((m, slots), np.uint16),
         )
 
-    def load(
-        self, row: int, counts: bytes, status: bytes, numbers: bytes, revisions: bytes
-    ) -> None:
-        """Set one day from its packed block."""
-        slots = self.counts.shape[1]
-        self.counts[row] = unpack_counts(counts, slots)
-        self.status[row] = unpack_status(status, slots)
-        self.numbers[row] = unpack_numbers(numbers, slots)
-        self.revisions[row] = unpack_status(revisions, slots)
+    def load(self, rows: Sequence[int], packed: Sequence[PackedDay]) -> None:
+        """Set some days from their packed blocks."""
+        if not rows:
+            return
+        counts, status, numbers, revisions = zip(*packed, strict=True)
+        where, slots = np.array(rows), self.counts.shape[1]
+        for width, chosen in _by_size(counts, slots):
+            some = np.frombuffer(b"".join([counts[n] for n in chosen]), f"<i{width}")
+            self.counts[where[chosen]] = some.reshape(-1, slots)
+        sizes = np.full(len(rows), slots, np.int64)
+        self.status[where] = unpack_statuses(status, sizes).reshape(-1, slots)
+        self.numbers[where] = winners.winners_unpack(numbers, slots)
+        self.revisions[where] = unpack_statuses(revisions, sizes).reshape(-1, slots)
 
-    def pack(self, rows: Sequence[int]) -> list[tuple[bytes, bytes, bytes, bytes]]:
+    def pack(self, rows: Sequence[int]) -> list[PackedDay]:
         """The packed (counts, status, numbers, revisions) of some days."""
-        flat: list[bool] = np.all(self.numbers == self.numbers[:, :1], axis=1).tolist()
-        wide: list[bool] = np.any(np.abs(self.counts) > 0x7FFFFFFF, axis=1).tolist()
-        flagged: list[bool] = np.any(self.status, axis=1).tolist()
-        revised: list[bool] = np.any(self.revisions, axis=1).tolist()
-        narrow = self.counts.astype("<i4")
-        slots = self.counts.shape[1]
-        one_run = np.empty(len(self.counts), RUN)
-        one_run["length"], one_run["number"] = slots, self.numbers[:, 0]
-        return [
-            (
-                self.counts[row].astype("<i8").tobytes() if wide[row] else narrow[row].tobytes(),
-                self.status[row].astype("<u2").tobytes() if flagged[row] else b"",
-                one_run[row].tobytes() if flat[row] else pack_numbers(self.numbers[row]),
-                self.revisions[row].astype("<u2").tobytes() if revised[row] else b"",
+        where = np.array(rows, np.int64)
+        counts = self.counts[where]
+        wide: list[bool] = (counts.astype("<i4") != counts).any(axis=1).tolist()
+        packed = _cut(counts.astype("<i4"))
+        for place in (n for n, is_wide in enumerate(wide) if is_wide):
+            packed[place] = pack_counts(counts[place])
+        return list(
+            zip(
+                packed,
+                _cut_flagged(self.status[where]),
+                winners.winners_pack(self.numbers[where]),
+                _cut_flagged(self.revisions[where]),
+                strict=True,
             )
-            for row in rows
-        ]
+        )
+
+
+def _by_size(counts: Sequence[bytes], slots: int) -> Iterator[tuple[int, list[int]]]:
+    """Places of packed counts by the width of their integers."""
+    sizes = np.fromiter(map(len, counts), np.int64, len(counts))
+    for size in np.unique(sizes).tolist():
+        width, rest = divmod(size, slots)
+        if rest or width not in (4, 8):
+            raise PackError(f"{size} bytes are no block of {slots} slots")
+        yield width, np.flatnonzero(sizes == size).tolist()
+
+
+def _cut(table: npt.NDArray[Any]) -> list[bytes]:
+    """The bytes of each row."""
+    raw, step = table.tobytes(), table.shape[1] * table.itemsize
+    return [raw[at : at + step] for at in range(0, len(raw), step)]
+
+
+def _cut_flagged(masks: Masks) -> list[bytes]:
+    """The same of masks; nothing where a row is all 0."""
+    flagged = np.flatnonzero(masks.any(axis=1)).tolist()
+    cells = [b""] * len(masks)
+    for row, cell in zip(flagged, _cut(masks[flagged].astype("<u2")), strict=True):
+        cells[row] = cell
+    return cells
 
 
 def ranks(status: Masks) -> Ranks:
@@ -252,12 +313,20 @@ def ranks(status: Masks) -> Ranks:
 
     A slot that never arrived, or was withdrawn, ranks below everything: −1.
     """
-    rank = np.full(status.shape, 2, np.int8)
-    rank[(status & _ESTIMATED) != 0] = 1
-    rank[(status & _EDITED) != 0] = 3
-    rank[(status & _MISSING) != 0] = 0
-    rank[(status & ABSENT) != 0] = -1
-    return rank
+    return _RANKS[status]
+
+
+def _rank(status: int) -> int:
+    if status & ABSENT:
+        return -1
+    if status & _MISSING:
+        return 0
+    if status & _EDITED:
+        return 3
+    return 1 if status & _ESTIMATED else 2
+
+
+_RANKS: Ranks = np.fromiter(map(_rank, range(1 << 16)), np.int8)
 
 
 @dataclass(slots=True)
@@ -298,15 +367,17 @@ def _fold_round(days: Days, cells: Cells, pick: Ints | slice) -> None:
     """Apply cells of distinct places."""
     place, counts, status = cells.place[pick], cells.counts[pick], cells.status[pick]
     old_status = days.status.reshape(-1)[place]
+    wins = ranks(status) >= ranks(old_status)
     withdrawn = (status & ABSENT) != 0
-    arrived = (old_status & ABSENT) == 0
-    wins = np.where(withdrawn, arrived, ranks(status) >= ranks(old_status))
-    same = (old_status == status) & (days.counts.reshape(-1)[place] == counts)
-    take = np.flatnonzero(wins & ~same)
-    where = place[take]
-    seen = days.numbers.reshape(-1)[where] > 0
-    days.counts.reshape(-1)[where] = counts[take]
-    days.status.reshape(-1)[where] = status[take]
-    days.numbers.reshape(-1)[where] = cells.numbers[pick][take]
+    if withdrawn.any():
+        wins = np.where(withdrawn, (old_status & ABSENT) == 0, wins)
+    wins &= (old_status != status) | (days.counts.reshape(-1)[place] != counts)
+    numbers = cells.numbers[pick]
+    if not wins.all():
+        place, counts, status, numbers = place[wins], counts[wins], status[wins], numbers[wins]
+    revised = place[days.numbers.reshape(-1)[place] > 0]
+    days.counts.reshape(-1)[place] = counts
+    days.status.reshape(-1)[place] = status
+    days.numbers.reshape(-1)[place] = numbers
     revisions = days.revisions.reshape(-1)
-    revisions[where] += (seen & (revisions[where] < 0xFFFF)).astype(np.uint16)
+    revisions[revised] += revisions[revised] < 0xFFFF

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,6 +17,7 @@ from devices.readings import DAY, NEVER, UNITS, Ints, Status, status_names
 from exports.formats.base import Format
 
 BEGINNING = -(1 << 40)
+AHEAD, KNOWN = 500, 20_000  # devices looked up at once, and kept
 JITTER = 60  # seconds that a stamp may miss its grid by
 SOURCES = {code: word for word, code in readings.SOURCES.items()}
 IDENTIFIERS = {
@@ -46,12 +46,15 @@ class Known(NamedTuple):
 class Inventory:
     """Devices by the identifier that a file names them by, for its reader.
 
-    A service point or account stands for the one device that is there now.
+    A service point or account stands for the one device that is there now. A file mostly names
+    its devices in order, so a look-up brings those that come next, too: more of them each time
+    that this proved right.
     """
 
     def __init__(self, attribute: str) -> None:
         self.attribute = attribute
-        self.known = lru_cache(maxsize=4096)(self._known)
+        self._known: dict[str, Known | None] = {}  # None: no device, or more than one
+        self._ahead, self._last = 1, ""
 
     def __call__(self, identifier: str) -> Sequence[readings.Channel] | None:
         known = self.known(identifier)
@@ -67,26 +70,53 @@ class Inventory:
         known = self.known(identifier)
         return () if known is None else known.eras
 
-    def _known(self, identifier: str) -> Known | None:
-        wanted: dict[str, object] = {self.attribute: identifier}
-        if self.attribute not in IDENTIFIERS:
-            there = Installation.objects.filter(valid_to=None, **wanted)
-            wanted = {"pk__in": there.values("device")}
-        found = list(
-            Device.objects.filter(**wanted).values_list("pk", "device_id", "time_zone")[:2]
+    def known(self, identifier: str) -> Known | None:
+        """The one device of this identifier."""
+        if identifier not in self._known:
+            in_order = self._last <= identifier
+            self._ahead = min(4 * self._ahead, AHEAD) if in_order else 1
+            if len(self._known) > KNOWN:
+                self._known.clear()
+            look_up = self._by_name if self.attribute in IDENTIFIERS else self._by_place
+            self._known |= {identifier: None, **look_up(identifier)}
+        return self._known[identifier]
+
+    def _by_name(self, identifier: str) -> dict[str, Known | None]:
+        """Those of this identifier and of the next ones; never a part of an identifier's."""
+        rows = list(
+            Device.objects.filter(**{f"{self.attribute}__gte": identifier})
+            .order_by(self.attribute)
+            .values_list(self.attribute, "pk")[: self._ahead + 1]
         )
-        if len(found) != 1:
-            return None
-        pk, device_id, zone = found[0]
-        rows = Channel.objects.filter(device_id=pk).values_list(
-            *("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier"),
-            *("multiplier_applied", "grid_offset", "zone", "valid_from"),
+        named: dict[str, list[int]] = {}
+        for name, pk in rows:
+            named.setdefault(name, []).append(pk)
+        self._last = rows[-1][0] if rows else identifier
+        if len(rows) > self._ahead and self._last != identifier:
+            del named[self._last]  # it may go on
+        return self._of_devices(named)
+
+    def _by_place(self, identifier: str) -> dict[str, Known | None]:
+        there = Installation.objects.filter(valid_to=None, **{self.attribute: identifier})
+        return self._of_devices({identifier: list(there.values_list("device_id", flat=True)[:2])})
+
+    def _of_devices(self, named: dict[str, list[int]]) -> dict[str, Known | None]:
+        """The devices of the names that stand for one each, with their channels."""
+        only = {pks[0]: name for name, pks in named.items() if len(pks) == 1}
+        eras: dict[int, list[Era]] = {}
+        rows = Channel.objects.filter(device_id__in=list(only)).values_list(
+            *("device_id", "number", "unit", "flow", "seconds", "value_type", "resolution"),
+            *("multiplier", "multiplier_applied", "grid_offset", "zone", "valid_from"),
         )
-        eras = tuple(
-            Era(readings.Channel(*row), BEGINNING if begun is None else int(begun.timestamp()))
-            for *row, begun in rows
-        )
-        return Known(device_id, zone, eras)
+        for device, *row, begun in rows:
+            start = BEGINNING if begun is None else int(begun.timestamp())
+            eras.setdefault(device, []).append(Era(readings.Channel(*row), start))
+        found: dict[str, Known | None] = dict.fromkeys(named)
+        for pk, device_id, zone in Device.objects.filter(pk__in=list(only)).values_list(
+            "pk", "device_id", "time_zone"
+        ):
+            found[only[pk]] = Known(device_id, zone, tuple(eras.get(pk, ())))
+        return found
 
 
 @dataclass(slots=True)

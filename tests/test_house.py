@@ -27,7 +27,7 @@ TOOLS = {"tms.keyset"}
 PURE, MODELS, STORE, SELECTORS, SERVICES, TOP = range(6)
 FLOORS = {
     "devices": {
-        **dict.fromkeys(("readings", "blocks", "batchform", "batchvalues"), PURE),
+        **dict.fromkeys(("readings", "blocks", "winners", "batchform", "batchvalues"), PURE),
         **dict.fromkeys(("plots", "charts"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("journal", "limits", "leases"), STORE),

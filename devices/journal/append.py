@@ -1,7 +1,6 @@
 """Appending a batch and giving it its number, last before commit."""
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,16 +10,24 @@ from django.db import connection, transaction
 from django.utils.module_loading import import_string
 
 from devices import blocks
-from devices.journal import locks, marks, sql
+from devices.journal import bulk, locks, marks, sql
 from devices.journal.partitions import JOURNAL, month_of, partitions_ensure
 from devices.journal.registers import entry_columns
 from devices.models import Batch, RegisterEntry
 from devices.readings import NEVER, RegisterRead
 
 COLUMNS = "batch_id, seq, month, channel_id, day, first_slot, counts, status"
-# Field count, then length and value of each fixed column, then the length of counts.
-_RECORD = struct.Struct("!h iq ii ii iq ii ih i".replace(" ", ""))
-_LENGTH = struct.Struct("!i")
+
+NUMBER_NEXT = (
+    "INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
+    "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 RETURNING number"
+)
+NUMBER_POSTGRES = (
+    "SET CONSTRAINTS ALL IMMEDIATE; SELECT pg_advisory_xact_lock(%s); "
+    f"WITH mark AS ({NUMBER_NEXT}) "
+    "UPDATE devices_batch SET number = mark.number, answer = %s, events = %s FROM mark "
+    "WHERE id = %s RETURNING devices_batch.number"
+)
 
 
 class Entry(NamedTuple):
@@ -43,10 +50,25 @@ def prepare(received: datetime) -> None:
 
 def entries_append(batch: Batch, entries: Sequence[Entry]) -> None:
     """Append a batch's interval entries, in their order. Inside the batch's transaction."""
+    if not entries:
+        return
     month = month_of(batch.received.date())
     if sql.is_postgres():
-        days = blocks.day_number(month) - sql.PG_EPOCH_DAY
-        sql.copy_in("devices_journalentry", COLUMNS, _records(batch.pk, days, entries))
+        channels, days, slots, counts, status = zip(*entries, strict=True)
+        rows, columns = bulk.source(
+            channel=bulk.ints(channels),
+            day=bulk.ints(days),
+            slot=bulk.ints(slots),
+            counts=bulk.blobs(counts),
+            status=bulk.blobs(status),
+        )
+        with bulk.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO devices_journalentry ({COLUMNS}) "
+                "SELECT %s, r.n - 1, %s, r.channel, DATE '1970-01-01' + r.day::int, r.slot, "
+                f"r.counts, r.status FROM {rows}",
+                [batch.pk, month, *columns],
+            )
         return
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -58,18 +80,6 @@ def entries_append(batch: Batch, entries: Sequence[Entry]) -> None:
         )
 
 
-def _records(batch_id: int, month: int, entries: Sequence[Entry]) -> Iterator[bytes]:
-    pack, length, epoch = _RECORD.pack, _LENGTH.pack, sql.PG_EPOCH_DAY
-    for seq, (channel, day, slot, counts, status) in enumerate(entries):
-        yield pack(
-            *(8, 8, batch_id, 4, seq, 4, month, 8, channel),
-            *(4, day - epoch, 2, slot, len(counts)),
-        )
-        yield counts
-        yield length(len(status))
-        yield status
-
-
 def registers_append(batch: Batch, reads: Sequence[tuple[int, RegisterRead]]) -> None:
     """Append a batch's register reads, each with its device's key."""
     RegisterEntry.objects.bulk_create(
@@ -79,34 +89,26 @@ def registers_append(batch: Batch, reads: Sequence[tuple[int, RegisterRead]]) ->
 
 
 def batch_number(batch: Batch) -> int:
-    """Number a batch: the last act of its outermost transaction.
+    """Number a batch, with its answer and count of events, which are known only now.
 
-    All constraints are checked first; under the lock there is one statement and then COMMIT, so
-    that numbers become visible in their order and nobody waits for us while we wait for another.
+    The last act of its outermost transaction. All constraints are checked first; under the lock
+    there is one statement and then COMMIT, so that numbers become visible in their order and
+    nobody waits for us while we wait for another.
     """
+    what = [batch.answer, batch.events, batch.pk]
     with connection.cursor() as cursor:
         if sql.is_postgres():
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [locks.NUMBER])
-            cursor.execute(
-                "WITH mark AS (INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
-                "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "
-                "RETURNING number) "
-                "UPDATE devices_batch SET number = mark.number FROM mark WHERE id = %s "
-                "RETURNING devices_batch.number",
-                [marks.BATCH, batch.pk],
-            )
+            # One message of three statements: nobody waits for our network under the lock.
+            cursor.execute(NUMBER_POSTGRES, [locks.NUMBER, marks.BATCH, *what])
+            cursor.nextset()
+            cursor.nextset()
             batch.number = cursor.fetchone()[0]
         else:
-            cursor.execute(
-                "INSERT INTO devices_watermark (name, number) VALUES (%s, 1) "
-                "ON CONFLICT (name) DO UPDATE SET number = devices_watermark.number + 1 "
-                "RETURNING number",
-                [marks.BATCH],
-            )
+            cursor.execute(NUMBER_NEXT, [marks.BATCH])
             batch.number = cursor.fetchone()[0]
             cursor.execute(
-                "UPDATE devices_batch SET number = %s WHERE id = %s", [batch.number, batch.pk]
+                "UPDATE devices_batch SET number = %s, answer = %s, events = %s WHERE id = %s",
+                [batch.number, *what],
             )
     transaction.on_commit(wake, robust=True)
     return batch.number

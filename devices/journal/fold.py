@@ -6,14 +6,15 @@ A step folds the batches numbered in (W, N]. Blocks are written by upsert, only 
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 from django.db import connection, transaction
 
 from devices import blocks
-from devices.journal import locks, marks, registers, sql
-from devices.journal.partitions import BLOCKS, months_between, partitions_ensure
+from devices.journal import bulk, locks, marks, registers, sql
+from devices.journal.partitions import BLOCKS, partitions_ensure, room_make
 from devices.readings import DAY
 
 STEP_INTERVALS = 2_000_000  # a step's work; one batch is never cut in two
@@ -38,6 +39,8 @@ class Slots(NamedTuple):
         return (self.channel_id, self.day)
 
 
+_KEY = itemgetter(0, 1)
+_NUMBER, _FIRST_SLOT, _COUNTS, _STATUS = map(itemgetter, range(3, 7))
 ENTRY_SQL = (
     "SELECT e.channel_id, {day}, c.seconds, b.number, e.first_slot, e.counts, e.status "
     "FROM devices_journalentry e JOIN devices_batch b ON b.id = e.batch_id "
@@ -53,8 +56,9 @@ def entry_sql(where: str) -> str:
 
 def entries_of(records: Iterable[Sequence[Any]]) -> Iterator[Slots]:
     """Entries from their query's rows."""
-    for channel, day, seconds, number, slot, counts, status in records:
-        yield Slots(channel, sql.day_back(day), seconds, number, slot, bytes(counts), bytes(status))
+    if sql.is_postgres():
+        return map(Slots._make, records)
+    return (Slots(record[0], sql.day_back(record[1]), *record[2:]) for record in records)
 
 
 def fold_step(limit: int = STEP_INTERVALS) -> bool:
@@ -115,7 +119,7 @@ def fold_batches(batch_ids: Sequence[int], target: int) -> None:
 def chunks(entries: Iterable[Slots], size: int = CHUNK_ENTRIES) -> Iterator[list[Slots]]:
     """Entries in lists of about `size`, a channel-day never cut in two."""
     chunk: list[Slots] = []
-    for _, group in itertools.groupby(entries, key=lambda e: e[:2]):
+    for _, group in itertools.groupby(entries, key=_KEY):
         chunk.extend(group)
         if len(chunk) >= size:
             yield chunk
@@ -126,25 +130,33 @@ def chunks(entries: Iterable[Slots], size: int = CHUNK_ENTRIES) -> Iterator[list
 
 def fold_chunk(chunk: Sequence[Slots], target: int) -> None:
     """Fold entries into their blocks, in one transaction."""
-    first = min(entry.day for entry in chunk)
-    last = max(entry.day for entry in chunk)
-    partitions_ensure(BLOCKS, months_between(blocks.day_date(first), blocks.day_date(last)))
+    days = {entry[1] for entry in chunk}
+    partitions_ensure(BLOCKS, map(blocks.day_date, days))
     with transaction.atomic():
-        fold_into(BLOCKS, chunk, target)
+        written, again = fold_into(BLOCKS, chunk, target)
+    if 2 * len(again) > written:
+        room_make({blocks.day_date(day) for day in again})
 
 
-def fold_into(table: str, chunk: Sequence[Slots], target: int) -> None:
-    """Fold entries into what stands in a table; rows in which nothing won are left alone."""
+def fold_into(table: str, chunk: Sequence[Slots], target: int) -> tuple[int, list[int]]:
+    """Fold entries into what stands in a table; rows in which nothing won are left alone.
+
+    How many rows were written, and the days of those among them that stood there before.
+    """
+    written, again = 0, []
     by_seconds: dict[int, list[Slots]] = {}
     for entry in chunk:
-        by_seconds.setdefault(entry.seconds, []).append(entry)
+        by_seconds.setdefault(entry[2], []).append(entry)
     for seconds, entries in by_seconds.items():
-        keys = list(dict.fromkeys(entry[:2] for entry in entries))
+        keys = list(dict.fromkeys(map(_KEY, entries)))
         days, done = load(table, keys, DAY // seconds)
         before = days.numbers.copy()
         apply(days, keys, entries, done)
         changed = np.flatnonzero((days.numbers != before).any(axis=1)).tolist()
         store(table, keys, days, changed, target)
+        written += len(changed)
+        again += [keys[row][1] for row in changed if done[row]]
+    return written, again
 
 
 def load(table: str, keys: Sequence[Key], slots: int) -> tuple[blocks.Days, list[int]]:
@@ -159,10 +171,10 @@ def load(table: str, keys: Sequence[Key], slots: int) -> tuple[blocks.Days, list
         f"JOIN {table} t ON t.channel_id = k.c AND t.day = k.d",
         params,
     )
-    for channel, day, counts, status, numbers, revisions, folded_to in found:
-        row = place[channel, sql.day_back(day)]
-        days.load(row, counts, status, numbers, revisions)
-        done[row] = folded_to
+    rows = [place[channel, sql.day_back(day)] for channel, day, *_ in found]
+    days.load(rows, [block[2:6] for block in found])
+    for row, block in zip(rows, found, strict=True):
+        done[row] = block[6]
     return days, done
 
 
@@ -170,33 +182,29 @@ def apply(
     days: blocks.Days, keys: Sequence[Key], entries: Sequence[Slots], after: Sequence[int]
 ) -> None:
     """Fold entries, in folding order, into days; those numbered ≤ `after` of their day are in."""
-    slots = days.counts.shape[1]
-    place = {key: row for row, key in enumerate(keys)}
-    rows = [place[entry[:2]] for entry in entries]
-    fresh = [n for n, row in enumerate(rows) if entries[n].number > after[row]]
-    if not fresh:
+    if not entries:
         return
-    counts = [blocks.unpack_entry(entries[n].counts) for n in fresh]
-    sizes = np.fromiter(map(len, counts), np.int64, len(counts))
-    starts = np.fromiter(
-        (rows[n] * slots + entries[n].first_slot for n in fresh), np.int64, len(fresh)
-    )
-    offsets = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    within = np.arange(int(sizes.sum())) - np.repeat(offsets, sizes)
-    status = [
-        blocks.unpack_status(entries[n].status, len(run))
-        for n, run in zip(fresh, counts, strict=True)
-    ]
-    numbers = np.fromiter((entries[n].number for n in fresh), np.int64, len(fresh))
+    place = {key: row for row, key in enumerate(keys)}
+    rows = np.array([place[key] for key in map(_KEY, entries)], np.int64)
+    numbers = np.fromiter(map(_NUMBER, entries), np.int64, len(entries))
+    fresh = numbers > np.array(after, np.int64)[rows]
+    if not fresh.all():
+        entries = list(itertools.compress(entries, fresh.tolist()))
+        rows, numbers = rows[fresh], numbers[fresh]
+    if not entries:
+        return
+    first = np.fromiter(map(_FIRST_SLOT, entries), np.int64, len(entries))
+    counts, sizes = blocks.unpack_entries(list(map(_COUNTS, entries)))
+    status = blocks.unpack_statuses(list(map(_STATUS, entries)), sizes)
+    # Where the slots of an entry go, less where they stand in `counts`.
+    shift = rows * days.counts.shape[1] + first - (np.cumsum(sizes) - sizes)
     cells = blocks.Cells(
-        np.repeat(starts, sizes) + within,
-        np.concatenate(counts),
-        np.concatenate(status),
-        np.repeat(numbers, sizes),
+        np.arange(len(counts)) + np.repeat(shift, sizes), counts, status, np.repeat(numbers, sizes)
     )
     blocks.fold(days, cells)
 
 
+BLOBS = ("counts", "status", "numbers", "revisions")
 UPSERT = (
     "INSERT INTO {table} (channel_id, day, counts, status, numbers, revisions, folded_to) "
     "{source} ON CONFLICT (channel_id, day) DO UPDATE SET counts = excluded.counts, "
@@ -211,30 +219,28 @@ def store(
     """Upsert these rows of days as folded to `target`; a block folded further stays."""
     if not rows:
         return
-    packed = zip((keys[row] for row in rows), days.pack(rows), strict=True)
+    where = [keys[row] for row in rows]
+    packed = days.pack(rows)
+    if sql.is_postgres():
+        channels, of_days = zip(*where, strict=True)
+        blobs = zip(BLOBS, zip(*packed, strict=True), strict=True)
+        source, columns = bulk.source(
+            channel=bulk.ints(channels),
+            day=bulk.ints(of_days),
+            **{name: bulk.blobs(column) for name, column in blobs},
+        )
+        rows_of = (
+            "SELECT r.channel, DATE '1970-01-01' + r.day::int, r.counts, r.status, r.numbers, "
+            f"r.revisions, %s FROM {source}"
+        )
+        with bulk.cursor() as cursor:
+            cursor.execute(UPSERT.format(table=table, source=rows_of), [target, *columns])
+        return
     with connection.cursor() as cursor:
-        if sql.is_postgres():
-            cursor.execute(
-                "CREATE TEMP TABLE IF NOT EXISTS tms_fold (channel_id bigint, day date, "
-                "counts bytea, status bytea, numbers bytea, revisions bytea, folded_to bigint) "
-                "ON COMMIT DELETE ROWS"
-            )
-            sql.copy_in(
-                "tms_fold",
-                "channel_id, day, counts, status, numbers, revisions, folded_to",
-                (_record(key, blobs, target) for key, blobs in packed),
-            )
-            cursor.execute(UPSERT.format(table=table, source="SELECT * FROM tms_fold"))
-            cursor.execute("TRUNCATE tms_fold")
-        else:
-            cursor.executemany(
-                UPSERT.format(table=table, source="VALUES (%s, %s, %s, %s, %s, %s, %s)"),
-                [(key[0], sql.day_text(key[1]), *blobs, target) for key, blobs in packed],
-            )
-
-
-def _record(key: Key, blobs: tuple[bytes, bytes, bytes, bytes], target: int) -> bytes:
-    head = b"\x00\x07\x00\x00\x00\x08" + key[0].to_bytes(8, "big") + b"\x00\x00\x00\x04"
-    day = (key[1] - sql.PG_EPOCH_DAY).to_bytes(4, "big", signed=True)
-    number = b"\x00\x00\x00\x08" + target.to_bytes(8, "big")
-    return head + day + b"".join(map(sql.blob, blobs)) + number
+        cursor.executemany(
+            UPSERT.format(table=table, source="VALUES (%s, %s, %s, %s, %s, %s, %s)"),
+            [
+                (channel, sql.day_text(day), *blobs, target)
+                for (channel, day), blobs in zip(where, packed, strict=True)
+            ],
+        )

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -13,10 +12,7 @@ from django.db.models.expressions import RawSQL
 
 from devices.blocks import day_date
 
-COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-COPY_TRAILER = b"\xff\xff"
 _streams = itertools.count()
-PG_EPOCH_DAY = 10957  # 2000-01-01 in days since 1970
 
 
 def is_postgres() -> bool:
@@ -178,21 +174,6 @@ def instant_param(when: datetime) -> Any:
 def bytewise(column: str) -> str:
     """A text column that sorts by its bytes."""
     return f'{column} COLLATE "C"' if is_postgres() else column
-
-
-def copy_in(table: str, columns: str, records: Iterable[bytes]) -> None:
-    """COPY records, each packed by `field` layouts, into a table (PostgreSQL)."""
-    connection.ensure_connection()
-    with (
-        connection.connection.cursor() as raw,
-        raw.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
-        copy.write(COPY_HEADER + b"".join(records) + COPY_TRAILER)
-
-
-def blob(data: bytes) -> bytes:
-    """A bytea field of a COPY record."""
-    return struct.pack("!i", len(data)) + data
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices import blocks
+from devices import blocks, winners
 from devices.readings import ABSENT, DAY, INTERVAL_SECONDS, NEVER, Status
 
 MISSING, ESTIMATED, EDITED, RAW = (
@@ -41,9 +41,67 @@ def test_a_block_comes_back_as_it_was_packed(counts, numbers):
     days.status[0] = np.array(numbers, np.uint16)
     days.revisions[0, 3] = 7
     again = blocks.Days.empty(1, 24)
-    again.load(0, *days.pack([0])[0])
+    again.load([0], days.pack([0]))
     for name in ("counts", "status", "numbers", "revisions"):
         assert np.array_equal(getattr(again, name), getattr(days, name)), name
+
+
+ENTRIES = st.lists(
+    st.tuples(
+        st.lists(st.integers(-(2**62), 2**62) | st.integers(-300, 300), min_size=1, max_size=9),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@given(ENTRIES)
+def test_many_entries_are_unpacked_as_one_by_one(given_entries):
+    counts = [blocks.pack_entry(np.array(run, np.int64)) for run, _ in given_entries]
+    masks = [
+        blocks.pack_status(np.full(len(run), 4 * flagged, np.uint16))
+        for run, flagged in given_entries
+    ]
+    flat, sizes = blocks.unpack_entries(counts)
+    status = blocks.unpack_statuses(masks, sizes)
+    assert flat.tolist() == [count for run, _ in given_entries for count in run]
+    assert sizes.tolist() == [len(run) for run, _ in given_entries]
+    assert status.tolist() == [4 * flagged for run, flagged in given_entries for _ in run]
+
+
+# Numbers of some days of 6 slots: near each other, far apart, none.
+NUMBERS = st.lists(
+    st.lists(
+        st.sampled_from([0, 1, 2, 3]) | st.integers(1, 2**16 + 5) | st.integers(1, 2**62),
+        min_size=6,
+        max_size=6,
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(NUMBERS)
+def test_winning_numbers_come_back_as_they_were_packed(rows):
+    numbers = np.array(rows, np.int64)
+    packed = winners.winners_pack(numbers)
+    assert np.array_equal(winners.winners_unpack(packed, 6), numbers)
+    for row, blob in zip(rows, packed, strict=True):
+        assert blob == blocks.pack_numbers(np.array(row, np.int64))
+        assert blocks.newest_number(blob) == max(row)
+
+
+@pytest.mark.parametrize(("span", "width"), [(254, 1), (255, 2), (65534, 2), (65535, 4)])
+def test_a_day_of_a_number_a_slot_takes_offsets(span, width):
+    numbers = np.arange(1000, 1096)
+    numbers[5], numbers[7] = 1000 + span, 0
+    assert len(blocks.pack_numbers(numbers)) == 11 + 96 * width
+
+
+def test_numbers_too_far_apart_stay_runs():
+    numbers = np.arange(1000, 1096)
+    numbers[0] = 2**33
+    assert len(blocks.pack_numbers(numbers)) == 960
 
 
 def test_a_plain_block_has_no_status_and_no_revisions_and_one_run():
@@ -63,6 +121,13 @@ def test_a_plain_block_has_no_status_and_no_revisions_and_one_run():
         (blocks.unpack_counts, (b"abc", 3)),
         (blocks.unpack_counts, (b"abcdef", 3)),
         (blocks.unpack_numbers, (blocks.pack_numbers(np.array([1, 1])), 3)),
+        (blocks.unpack_numbers, (b"abc", 3)),
+        (blocks.unpack_numbers, (blocks.pack_numbers(np.arange(96)), 95)),
+        (blocks.unpack_entries, ([b"\x01a", b""],)),
+        (blocks.unpack_entries, ([b"\x01a", b"\x03abc"],)),
+        (blocks.unpack_entries, ([b"\x01a", b"\x04abc"],)),
+        (blocks.unpack_statuses, ([b"", b"ab"], np.array([1, 3]))),
+        (blocks.Days.empty(1, 3).load, ([0], [(b"abc", b"", b"", b"")])),
     ],
 )
 def test_impossible_lengths_are_refused(call, args):

@@ -7,6 +7,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db.models import Count
 
@@ -14,6 +15,7 @@ from devices import batchform, journal
 from devices.blocks import day_date, day_number
 from devices.demo import batches, fleet, registers, troubles
 from devices.demo.load import RATES, Fleet, Shape
+from devices.management.commands import demo as command
 from devices.models import (
     Batch,
     Channel,
@@ -23,9 +25,11 @@ from devices.models import (
     Membership,
     RegisterSnapshot,
     RegisterTemplate,
+    Watermark,
 )
 from devices.readings import Status, status_parse
 from events.models import Event
+from tests.devices.factories import device_make
 
 ZONE = "America/Chicago"
 SPRING, AUTUMN = date(2026, 3, 8), date(2025, 11, 2)  # 23 and 25 hours there
@@ -330,3 +334,35 @@ def test_without_a_start_it_ends_with_yesterday():
     today = datetime.now(zoneinfo.ZoneInfo(ZONE)).date()
     last = max(Batch.objects.filter(source="scheduled").values_list("key", flat=True))
     assert last.startswith(f"demo-0-{day_date(day_number(today) - 1)}-")
+
+
+@pytest.mark.django_db
+def test_once_finishes_what_was_cut_off_with_the_same_days_and_then_does_nothing(monkeypatch):
+    given = {"devices": 3, "days": 2, "zone": ZONE, "verbosity": 0}
+    accept = command.batch_accept
+
+    def cut_off(form, **options):
+        if Batch.objects.count() == 2:
+            raise KeyboardInterrupt
+        return accept(form, **options)
+
+    with time_machine.travel("2026-03-10T12:00:00Z", tick=False):
+        monkeypatch.setattr(command, "batch_accept", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            call_command("demo", "--once", **given, stdout=StringIO())
+        monkeypatch.undo()
+    with time_machine.travel("2026-03-12T12:00:00Z", tick=False):
+        for _ in range(2):
+            call_command("demo", "--once", **given, stdout=StringIO())
+        once = sorted(Batch.objects.values_list("key", flat=True))
+        call_command("demo", start=date(2026, 3, 8), **given, stdout=StringIO())
+        assert sorted(Batch.objects.values_list("key", flat=True)) == once
+    assert not Watermark.objects.filter(name=command.BEGUN).exists()
+    assert len(once) > 2
+
+
+@pytest.mark.django_db
+def test_once_leaves_a_house_with_devices_alone():
+    device_make("A")
+    call_command("demo", "--once", stdout=StringIO())
+    assert Batch.objects.count() == 0

@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devices import blocks, journal
+from devices.batchform import decode
 from devices.models import Batch, JournalEntry, Quarantined, RegisterEntry
 from devices.readings import NEVER, Status
 from devices.services.channels import channel_change
 from devices.services.ingest.layout import entries_pack
+from devices.services.ingest.lookup import KnownChannel, devices_find
 from devices.services.ingest.quarantine import payload_open
+from devices.services.ingest.resolve import form_is_brief
 from devices.services.keys import api_key_create
 from events.models import Event
 from tests.devices.factories import channel_make, device_make
@@ -206,6 +209,41 @@ def test_the_era_that_holds_the_interval_is_taken(channel):
     assert slots(era, start, start + 7200) == [(10, 0), (11, 0)]
 
 
+def test_a_brief_look_up_finds_the_same_but_for_what_nobody_asked(channel):
+    channel_change(channel, at=datetime(2026, 3, 14, 1, tzinfo=UTC), seconds=3600)
+    channel_make(channel.device, number=2, resolution=Decimal("0.25"), seconds=86400, zone="UTC")
+    device_make("B")
+    names = {"device": {"A", "B", "C"}}
+    brief = devices_find(names, None, brief=True)["device"]
+    whole = devices_find(names, None)["device"]
+    assert list(brief) == list(whole) == ["A", "B"]
+    for name in "AB":
+        (one,), (other,) = brief[name], whole[name]
+        assert (one.pk, one.device_id, one.allowed) == (other.pk, other.device_id, other.allowed)
+        assert one.channels == {
+            number: [KnownChannel(*era[:8]) for era in eras]
+            for number, eras in other.channels.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("said", "brief"),
+    [
+        ({}, True),
+        ({"intervals": [{"channel": 1, "start": START, "seconds": 900, "counts": [1]}]}, True),
+        ({"meter_number": "A"}, False),
+        ({"time_zone": "UTC"}, False),
+        ({"feeder_id": "F"}, False),
+        ({"intervals": [{"uom": "KWH", "start": START, "counts": [1]}]}, False),
+        ({"intervals": [{"channel": 1, "multiplier": 1, "start": START, "counts": [1]}]}, False),
+        ({"intervals": [{"channel": 1, "end_register": 1, "start": START, "counts": [1]}]}, False),
+    ],
+)
+def test_a_batch_that_speaks_of_ids_only_is_brief(said, brief):
+    body = {"meters": [{"device": "A"}, {"device": "A", **said}]}
+    assert form_is_brief(decode(json.dumps(body).encode())) is brief
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
@@ -221,7 +259,7 @@ def test_entries_are_packed_as_one_by_one(runs, flagged):
     counts = np.array([count for run in runs for count in run], np.int64)
     starts = np.cumsum([0, *map(len, runs[:-1])])
     masks = (counts % 3 == 0).astype(np.uint16) if flagged else None
-    packed = entries_pack(counts, masks, starts)
+    packed = zip(*entries_pack(counts, masks, starts), strict=True)
     for run, start, (some, status) in zip(runs, starts, packed, strict=True):
         part = slice(start, start + len(run))
         assert some == blocks.pack_entry(counts[part])

@@ -2,12 +2,13 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 
 import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from devices import journal
+from devices import blocks, journal
 from devices.journal import partitions
 from devices.models import Batch
 from tests.devices.factories import batch_post, channel_make, day_of, day_read, entry_of, shown
@@ -153,6 +154,37 @@ def test_partitions_are_made_when_needed_and_merged_when_old():
     batch_post([entry_of(channel, day_of(recent.year, recent.month, 3), 0, [8])])
     journal.fold_all()
     assert shown(day_read(channel, day_of(recent.year, recent.month, 3))) == [(8, 0, 1)]
+
+
+def filled(month):
+    """Whether the pages of a month's blocks are filled at first, or have room."""
+    with connection.cursor() as cursor:
+        name = f"devices_intervalblock_{month:%Y%m}"
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [name])
+        return "fillfactor=50" not in cursor.fetchone()[0]
+
+
+@postgres
+@pytest.mark.django_db(transaction=True)
+def test_blocks_that_are_written_again_get_room_and_those_of_the_next_month_too():
+    channel = channel_make()
+    whole, pieces = date(2031, 1, 5), date(2031, 3, 5)
+    for day in (whole, whole + timedelta(days=1)):
+        batch_post([entry_of(channel, blocks.day_number(day), 0, [1] * 96)])
+        journal.fold_all()
+    for slot in range(3):
+        batch_post([entry_of(channel, blocks.day_number(pieces), slot, [slot])])
+        journal.fold_all()
+    batch_post([entry_of(channel, blocks.day_number(date(2031, 4, 1)), 0, [1] * 96)])
+    journal.fold_all()
+    assert filled(whole)
+    assert not filled(pieces)
+    assert not filled(date(2031, 4, 1))
+    assert shown(day_read(channel, blocks.day_number(pieces)))[:3] == [
+        (0, 0, 0),
+        (1, 0, 0),
+        (2, 0, 0),
+    ]
 
 
 @postgres

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from devices import blocks
 from devices.readings import (
@@ -154,3 +156,36 @@ def test_two_devices_of_one_meter_number_are_nobodys_channels():
 )
 def test_counts_as_plain_decimals(number, exponent, text):
     assert decimal_text(number, exponent) == text
+
+
+# --- the inventory, as the reader of a file asks it ----------------------------------------------
+
+
+def asked(names, attribute="meter_number"):
+    """What the inventory knows by these names, and the queries that it took."""
+    inventory = Inventory(attribute)
+    with CaptureQueriesContext(connection) as queries:
+        return {name: inventory(name) for name in names}, len(queries)
+
+
+def test_devices_in_order_take_few_look_ups():
+    names = [f"M{number:04}" for number in range(200)]
+    for name in names:
+        channel_make(device_make(name), number=1)
+    found, queries = asked(names)
+    assert all(len(channels) == 1 for channels in found.values())
+    assert queries <= 12
+    assert asked(reversed(names))[0] == found
+    gone = [f"{name}x" for name in names]
+    assert asked(gone)[0] == dict.fromkeys(gone)
+
+
+@pytest.mark.parametrize("size", range(6))
+def test_a_number_of_two_devices_is_of_none_wherever_a_look_up_ends(size):
+    for number in range(size):
+        device_make(f"A{number}")
+    for name in ("B1", "B2"):
+        device_make(name, meter_number="BOTH", state="unprovisioned")
+    device_make("C")
+    names = [*(f"A{number}" for number in range(size)), "BOTH", "C", "D"]
+    assert asked(names)[0] == {**{name: [] for name in names}, "BOTH": None, "D": None}

@@ -15,15 +15,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
 from devices import batchform, journal
-from devices.blocks import local_midnight
+from devices.blocks import day_date, day_number, local_midnight
 from devices.demo import batches, fleet
-from devices.models import Device, FunctionalGroup
+from devices.models import Device, FunctionalGroup, Watermark
 from devices.services.ingest import batch_accept
 from devices.services.inventory import NewDevice, devices_create
 
 INSTALLED = date(2019, 1, 1)  # when the meters were hung, unless the readings begin earlier
 ZONE = "America/Chicago"  # where clocks change, for an installation that keeps UTC
 SEEDS = 1000
+BEGUN = "demo"  # the mark of `--once`: the first day, for as long as it is not finished
 
 
 class Command(BaseCommand):
@@ -54,21 +55,36 @@ class Command(BaseCommand):
             help=f"IANA zone of the meters (default: the system's; {ZONE} where that is UTC)",
         )
 
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="only where there is no device yet, or where this was cut off; then the same days",
+        )
+
     def handle(self, **given: Any) -> None:
         self.verbosity = given["verbosity"]
         zone = given["zone"] or (settings.TIME_ZONE if settings.TIME_ZONE != "UTC" else ZONE)
         start, days, seed = given["start"], given["days"], given["seed"]
         today = _today(zone)
         start = start or today - timedelta(days=days)
+        if given["once"]:
+            begun = Watermark.objects.filter(name=BEGUN).first()
+            if begun is None and Device.objects.exists():
+                return
+            start = start if begun is None else day_date(begun.number)
+            self.stdout.write("Creating the demo utility …")
         if start + timedelta(days=days) > today:
             raise CommandError(f"the period ends after {today}, the last midnight in {zone}")
         if not batches.begins_on_hours(zone, start, days):
             raise CommandError(f"{zone}: days there do not begin on the hours of standard time")
+        if given["once"]:
+            Watermark.objects.update_or_create(name=BEGUN, defaults={"number": day_number(start)})
         meters = fleet.meters(given["devices"], seed)
         made = self.inventory(meters, zone, start)
         self.note(f"{len(meters)} meters, {made} of them new")
         sent = self.send(batches.bodies(meters, seed=seed, zone=zone, start=start, days=days))
         journal.fold_all()
+        Watermark.objects.filter(name=BEGUN).delete()
         self.stdout.write(
             f"Demo utility in {zone}, {days} days from {start}: {len(meters)} meters ({made} new), "
             f"{sent['batches']} batches ({sent['new']} new) of {sent['intervals']:,} intervals, "

@@ -13,12 +13,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from devices import batchform, journal
 from devices.batchform import BatchRefused, Created, Delivery, Form
-from devices.journal import locks
 from devices.models import ApiKey, Batch
 from devices.readings import SOURCES, Event, RegisterRead
 from devices.services.ingest.events import batch_hooks_run, events_check
@@ -29,7 +28,7 @@ from devices.services.ingest.problems import Faults
 from devices.services.ingest.provision import Made, Plan, Provision
 from devices.services.ingest.quarantine import strangers_keep
 from devices.services.ingest.registers import Desk, reads_shelve
-from devices.services.ingest.resolve import Resolver, names_wanted
+from devices.services.ingest.resolve import Resolver, form_is_brief, names_wanted
 
 ATTEMPTS = 5  # while others make the same devices or channels at the same time
 
@@ -146,8 +145,9 @@ def _draft(form: Form, api_key: ApiKey | None, provision: Provision | None) -> D
         for index, problems in form.faults.items():
             faults.put(index, problems)
     plan = None if provision is None else Plan(provision)
-    known = devices_find(names_wanted(form, plan), api_key)
-    resolver = Resolver(form, known, api_key, plan, faults, now.year)
+    brief = plan is None and form_is_brief(form)
+    known = devices_find(names_wanted(form, plan), api_key, brief=brief)
+    resolver = Resolver(form, known, api_key, plan, brief, faults, now.year)
     resolver.resolve()
     devices = {index: device.pk for index, device in resolver.devices.items()}
     slots = slots_read(resolver.runs, form.source == "edited", faults)
@@ -194,30 +194,24 @@ def _store(batch: Batch, draft: Draft) -> Answer:
         journal.entries_append(batch, made.entries(draft.entries))
     if draft.reads:
         journal.registers_append(batch, made.of_devices(draft.reads))
-    events = batch_hooks_run(batch, made.of_devices(draft.events))
+    batch.events = batch_hooks_run(batch, made.of_devices(draft.events))
     answer = batchform.Answer(
         batch=batch.key or str(batch.pk),
         status="partial" if draft.faults else "accepted",
         devices=batch.devices,
         intervals=batch.intervals,
         registers=batch.registers,
-        events=events,
+        events=batch.events,
         created=Created(len(made.devices), len(made.channels)),
         refused=draft.faults.refused(),
     )
-    text = msgspec.json.encode(answer).decode()
-    Batch.objects.filter(pk=batch.pk).update(answer=text, events=events)
+    batch.answer = msgspec.json.encode(answer).decode()
     journal.batch_number(batch)
-    return Answer(answer.status, True, text)
+    return Answer(answer.status, True, batch.answer)
 
 
 def _eras_check(draft: Draft) -> None:
     """See that no channel was closed since it was looked up, and that none is until we commit."""
     still_open = [pk for pk, c in draft.channels.items() if pk > 0 and c.valid_to is None]
-    if not still_open:
-        return
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [locks.ERAS])
-    if channels_closed(still_open):
+    if still_open and channels_closed(still_open):
         raise _Changed

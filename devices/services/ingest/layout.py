@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 
 import numpy as np
 
@@ -32,17 +33,20 @@ def places_find(slots: Slots, now: datetime, faults: Faults) -> Places:
     """The place of each run on its channel's grid; what is off it or out of time is noted."""
     runs = slots.runs
     sizes = np.diff(slots.bounds)
+    channels = [run.channel for run in runs]
     starts = np.array([run.start for run in runs], np.int64)
-    seconds = np.array([run.channel.seconds for run in runs], np.int64)
-    offsets = np.array([run.channel.grid_offset for run in runs], np.int64)
+    seconds = np.array([channel.seconds for channel in channels], np.int64)
+    offsets = np.array([channel.grid_offset for channel in channels], np.int64)
     first, off = np.divmod(starts + offsets, seconds)
     ends = starts + sizes * seconds
     latest = int((now + AHEAD).timestamp())
-    for index, run in enumerate(runs):
-        if run.channel.zone:
-            first[index], ends[index], off[index] = _local_days(run, int(sizes[index]), latest)
+    for index in [place for place, channel in enumerate(channels) if channel.zone]:
+        found = _local_days(runs[index], int(sizes[index]), latest)
+        first[index], ends[index], off[index] = found
     early = starts + np.minimum(seconds, ends - starts) < EARLIEST
-    closing = np.array([_closing(run) for run in runs], np.int64)
+    closing = np.full(len(runs), ALWAYS, np.int64)
+    for index in [place for place, channel in enumerate(channels) if channel.valid_to]:
+        closing[index] = int(channels[index].valid_to.timestamp())
     for wrong, code in (
         (sizes == 0, "NO_VALUES"),
         (off != 0, "MISALIGNED"),
@@ -68,11 +72,6 @@ def _local_days(run: Run, size: int, latest: int) -> tuple[int, int, int]:
     return day, blocks.local_midnight(channel.zone, blocks.day_date(day + size)), 0
 
 
-def _closing(run: Run) -> int:
-    end = run.channel.valid_to
-    return ALWAYS if end is None else int(end.timestamp())
-
-
 def _fault(faults: Faults, run: Run, code: str, end: int) -> None:
     channel, start = run.channel, run.block.start.isoformat()
     member = "start"
@@ -93,10 +92,11 @@ def _fault(faults: Faults, run: Run, code: str, end: int) -> None:
 
 def duplicates_find(slots: Slots, places: Places, faults: Faults) -> None:
     """Note runs that overlap another of their channel, among meters that are good so far."""
-    good = np.array([run.meter not in faults for run in slots.runs], np.bool_)
-    channels = np.array([run.channel.pk for run in slots.runs], np.int64)[good]
-    if len(channels) < 2:
+    channels = np.array([run.channel.pk for run in slots.runs], np.int64)
+    if len(np.unique(channels)) == len(channels):
         return
+    good = np.array([run.meter not in faults for run in slots.runs], np.bool_)
+    channels = channels[good]
     index = np.flatnonzero(good)
     # One axis for all channels, each in a stretch of its own.
     first = np.unique(channels, return_inverse=True)[1] * ALWAYS + places.first[good]
@@ -128,18 +128,19 @@ def entries_cut(slots: Slots, places: Places, faults: Faults) -> list[Entry]:
     begin = np.maximum(places.first[run], day * per_day[run])
     starts = slots.bounds[run] + begin - places.first[run]
     packed = entries_pack(slots.counts, slots.masks, starts)
-    channels = [r.channel.pk for r in slots.runs]
-    bad = {i for i, r in enumerate(slots.runs) if r.meter in faults} if faults else ()
-    return [
-        Entry(channels[i], d, slot, counts, status)
-        for i, d, slot, (counts, status) in zip(
-            run.tolist(), day.tolist(), (begin - day * per_day[run]).tolist(), packed, strict=True
-        )
-        if i not in bad
-    ]
+    channels = np.array([r.channel.pk for r in slots.runs], np.int64)[run]
+    first_slots = begin - day * per_day[run]
+    columns = (channels.tolist(), day.tolist(), first_slots.tolist(), *packed)
+    entries = list(map(Entry, *columns))
+    if not faults:
+        return entries
+    good = np.array([r.meter not in faults for r in slots.runs], np.bool_)[run]
+    return list(compress(entries, good.tolist()))
 
 
-def entries_pack(counts: Ints, masks: Masks | None, starts: Ints) -> list[tuple[bytes, bytes]]:
+def entries_pack(
+    counts: Ints, masks: Masks | None, starts: Ints
+) -> tuple[list[bytes], list[bytes]]:
     """Packed counts and status of runs from `starts` (k,), each up to the next one.
 
     The same bytes as `blocks.pack_entry` and `blocks.pack_status` give run by run.
@@ -152,13 +153,13 @@ def entries_pack(counts: Ints, masks: Masks | None, starts: Ints) -> list[tuple[
         width[(-bound <= low) & (high < bound)] = bytes_each
     raw = {w: counts.astype(f"<i{w}").tobytes() for w in np.unique(width).tolist()}
     marks = {w: bytes((w,)) for w in raw}
-    status = masks.astype("<u2").tobytes() if masks is not None else b""
-    flagged = (
-        [False] * len(starts)
-        if masks is None
-        else (np.maximum.reduceat(masks, starts) > 0).tolist()
-    )
-    return [
-        (marks[w] + raw[w][w * a : w * b], status[2 * a : 2 * b] if f else b"")
-        for a, b, w, f in zip(bounds, bounds[1:], width.tolist(), flagged, strict=False)
+    packed = [
+        marks[w] + raw[w][w * a : w * b]
+        for a, b, w in zip(bounds, bounds[1:], width.tolist(), strict=False)
     ]
+    status = [b""] * len(starts)
+    if masks is not None:
+        words = masks.astype("<u2").tobytes()
+        for index in np.flatnonzero(np.maximum.reduceat(masks, starts)).tolist():
+            status[index] = words[2 * bounds[index] : 2 * bounds[index + 1]]
+    return packed, status

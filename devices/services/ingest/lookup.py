@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 from django.utils import timezone
 
-from devices.journal import sql
+from devices.journal import locks, sql
 from devices.models import ApiKey, Installation
 
 # The member of a posted meter and the column that it is looked up in.
@@ -27,49 +27,63 @@ PLACES = ("service_point_id", "account_id", "premise_id", "transformer_id", "fee
 
 
 class KnownChannel(NamedTuple):
-    """A channel, or one era of it. Its `pk` is negative until it is made."""
+    """A channel, or one era of it. Its `pk` is negative until it is made.
+
+    Looked up briefly, it lacks the members from `unit` on.
+    """
 
     pk: int
     number: int
-    unit: str
-    flow: str
     seconds: int
-    value_type: str
     resolution: Decimal
-    multiplier: Decimal | None
-    multiplier_applied: bool
     grid_offset: int
     zone: str
     valid_from: datetime | None
     valid_to: datetime | None
+    unit: str = ""
+    flow: str = ""
+    value_type: str = ""
+    multiplier: Decimal | None = None
+    multiplier_applied: bool = True
 
 
 @dataclass(slots=True)
 class KnownDevice:
-    """A device with its channels by number, eras oldest first. `allowed`: to the sender."""
+    """A device with its channels by number, eras oldest first. `allowed`: to the sender.
+
+    Looked up briefly, it lacks the members from `meter_number` on.
+    """
 
     pk: int
     device_id: str
-    meter_number: str
-    serial_number: str
-    device_class: str
-    time_zone: str
-    state: str
     allowed: bool
+    meter_number: str = ""
+    serial_number: str = ""
+    device_class: str = ""
+    time_zone: str = ""
+    state: str = ""
     channels: dict[int, list[KnownChannel]] = field(default_factory=dict)
 
 
 # Spelt out, not left to the ORM: this is the one query of the hot path, and its rows are many.
 _QUERY = """
-SELECT d.id, d.device_id, d.meter_number, d.serial_number, k.code, d.time_zone, d.state, {allowed},
-       c.id, c.number, c.unit, c.flow, c.seconds, c.value_type, c.resolution, c.multiplier,
-       c.multiplier_applied, c.grid_offset, c.zone, c.valid_from, c.valid_to
+SELECT d.id, d.device_id, {allowed} {device},
+       c.id, c.number, c.seconds, c.resolution, c.grid_offset, c.zone, c.valid_from, c.valid_to
+       {channel}
 FROM devices_device d
-JOIN devices_deviceclass k ON k.id = d.device_class_id
+{joined}
 LEFT JOIN devices_channel c ON c.device_id = d.id
 WHERE {wanted}
 ORDER BY d.id, c.number, c.valid_from IS NOT NULL, c.valid_from
 """
+# What only a batch that speaks of it needs: half of what would have to be sent.
+_WHOLE = {
+    "device": ", d.meter_number, d.serial_number, k.code, d.time_zone, d.state",
+    "channel": ", c.unit, c.flow, c.value_type, c.multiplier, c.multiplier_applied",
+    "joined": "JOIN devices_deviceclass k ON k.id = d.device_class_id",
+}
+_BRIEF = dict.fromkeys(_WHOLE, "")
+_COLUMNS = {"device": 1, "meter_number": 3, "serial_number": 4}  # of the identifiers
 # A key without groups feeds every device, one with groups those that are in one of them now.
 _ALLOWED = """
 (NOT EXISTS (SELECT 1 FROM devices_apikey_groups a WHERE a.apikey_id = %s) OR EXISTS (
@@ -78,36 +92,53 @@ _ALLOWED = """
     WHERE a.apikey_id = %s AND m.device_id = d.id
       AND m.valid_from <= %s AND (m.valid_to IS NULL OR m.valid_to > %s)))
 """
-_DEVICE = 8  # columns of the device
 Names = dict[str, set[str]]  # identifier (a key of IDENTIFIERS) → its values
 Known = dict[str, dict[str, list[KnownDevice]]]  # the same → value → devices
 
 
-def devices_find(names: Names, api_key: ApiKey | None) -> Known:
-    """The devices that have any of these identifiers, with whether the key may feed them."""
+def devices_find(names: Names, api_key: ApiKey | None, *, brief: bool = False) -> Known:
+    """The devices that have any of these identifiers, with whether the key may feed them.
+
+    `brief`: no more of them than a batch needs that speaks of nothing else.
+    """
     known: Known = {name: {} for name in IDENTIFIERS}
     asked = [name for name in IDENTIFIERS if names.get(name)]
     if not asked:
         return known
-    device: KnownDevice | None = None
-    for row in _rows(names, asked, api_key):
-        if device is None or device.pk != row[0]:
-            device = KnownDevice(*row[:_DEVICE])
-            for name in asked:
-                if (value := getattr(device, IDENTIFIERS[name])) in names[name]:
-                    known[name].setdefault(value, []).append(device)
-        if row[_DEVICE] is not None:
-            channel = KnownChannel._make(row[_DEVICE:])
-            device.channels.setdefault(channel.number, []).append(channel)
+    wanted = [(_COLUMNS[name], names[name], known[name]) for name in asked]
+    last = None
+    channels: dict[int, list[KnownChannel]] = {}
+    width = 3 if brief else 8  # columns of the device
+    for row in _rows(names, asked, api_key, brief):
+        if row[0] != last:
+            last, channels = row[0], {}
+            device = KnownDevice(*row[:width], channels=channels)
+            for column, values, found in wanted:
+                if row[column] in values:
+                    found.setdefault(row[column], []).append(device)
+        if row[width] is not None:
+            channel = KnownChannel(*row[width:])
+            if channel.number in channels:
+                channels[channel.number].append(channel)
+            else:
+                channels[channel.number] = [channel]
     return known
 
 
-def _rows(names: Names, asked: Sequence[str], api_key: ApiKey | None) -> Iterator[tuple[Any, ...]]:
-    wanted = [_any_of(f"d.{IDENTIFIERS[name]}", names[name], "text") for name in asked]
+def _rows(
+    names: Names, asked: Sequence[str], api_key: ApiKey | None, brief: bool
+) -> Iterator[tuple[Any, ...]]:
+    wanted = [_any_of(f"d.{IDENTIFIERS[name]}", names[name]) for name in asked]
     allowed, params = ("1 = 1", []) if api_key is None else (_ALLOWED, _allowed_params(api_key))
-    query = _QUERY.format(allowed=allowed, wanted=" OR ".join(text for text, _ in wanted))
+    query = _QUERY.format(
+        allowed=allowed,
+        wanted=" OR ".join(text for text, _ in wanted),
+        **(_BRIEF if brief else _WHOLE),
+    )
     rows = sql.rows(query, [*params, *(param for _, param in wanted)])
-    return iter(rows) if sql.is_postgres() else map(_from_sqlite, rows)
+    if sql.is_postgres():
+        return iter(rows)
+    return (_from_sqlite(row, 3 if brief else 8) for row in rows)
 
 
 def _allowed_params(api_key: ApiKey) -> list[Any]:
@@ -115,11 +146,16 @@ def _allowed_params(api_key: ApiKey) -> list[Any]:
     return [api_key.pk, api_key.pk, now, now]
 
 
-def _from_sqlite(row: tuple[Any, ...]) -> tuple[Any, ...]:
+def _from_sqlite(row: tuple[Any, ...], width: int) -> tuple[Any, ...]:
     """A row of SQLite with the types that its columns were declared to have."""
-    *head, resolution, multiplier, applied, offset, zone, start, end = row
-    decimals = _decimal(resolution), _decimal(multiplier)
-    return (*head, *decimals, applied, offset, zone, _aware(start), _aware(end))
+    pk, number, seconds, resolution, offset, zone, start, end, *rest = row[width:]
+    if rest:
+        rest[3] = _decimal(rest[3])  # the multiplier
+    times = _aware(start), _aware(end)
+    return (
+        *(*row[:width], pk, number, seconds, _decimal(resolution), offset, zone),
+        *(*times, *rest),
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -132,13 +168,11 @@ def _aware(time: datetime | None) -> datetime | None:
     return None if time is None else time.replace(tzinfo=UTC)
 
 
-def _any_of(column: str, values: Iterable[str | int], kind: str) -> tuple[str, Any]:
-    """The condition that a column is one of any number of values, and its one parameter."""
+def _any_of(column: str, values: Iterable[str]) -> tuple[str, Any]:
+    """The condition that a column is one of any number of texts, and its one parameter."""
     if sql.is_postgres():
         # One text is far quicker to send than an adapted list; no identifier holds the mark.
-        return f"{column} = ANY(string_to_array(%s, E'\\x1f')::{kind}[])", "\x1f".join(
-            map(str, values)
-        )
+        return f"{column} = ANY(string_to_array(%s, E'\\x1f'))", "\x1f".join(values)
     # The column is a name of ours; the values are one parameter.
     return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(values))
 
@@ -173,7 +207,14 @@ def places_known(devices: Sequence[int]) -> dict[int, dict[str, set[str]]]:
 
 
 def channels_closed(channels: Sequence[int]) -> bool:
-    """Whether any of these channels has an end by now."""
-    wanted, param = _any_of("id", channels, "bigint")
+    """Whether any of these channels has an end by now. If none has, none gets one before COMMIT."""
+    wanted, param = sql.any_of("id", channels)
     query = "SELECT 1 FROM devices_channel WHERE valid_to IS NOT NULL AND " + wanted + " LIMIT 1"
-    return bool(sql.rows(query, [param]))
+    if not sql.is_postgres():
+        return bool(sql.rows(query, [param]))
+    with connection.cursor() as cursor:
+        # One message, two statements: the second sees what was committed before the lock.
+        lock = "SELECT pg_advisory_xact_lock_shared(%s); "
+        cursor.execute(lock + query, [locks.ERAS, param])
+        cursor.nextset()
+        return cursor.fetchone() is not None

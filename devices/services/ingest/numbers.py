@@ -1,5 +1,6 @@
 """The counts and status masks of all runs of a batch, as arrays; no step is made run by run."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -33,6 +34,8 @@ class Slots:
 
     def size(self, faults: Faults) -> int:
         """How many slots good meters have."""
+        if not faults:
+            return int(self.bounds[-1])
         sizes = np.diff(self.bounds).tolist()
         return sum(
             size for run, size in zip(self.runs, sizes, strict=True) if run.meter not in faults
@@ -108,19 +111,22 @@ def _fault(faults: Faults, run: Run, member: str, code: str, message: str) -> No
 
 def _counts_read(runs: Sequence[Run], faults: Faults) -> Part:
     lists = [cast("list[int | None]", run.block.counts) for run in runs]
-    flat = list(chain.from_iterable(lists))
     sizes = np.fromiter(map(len, lists), np.int64, len(lists))
-    null = np.zeros(len(flat), np.bool_)
-    if None in flat:
-        null = np.fromiter((count is None for count in flat), np.bool_, len(flat))
-        flat = [count or 0 for count in flat]
+    null = np.zeros(int(sizes.sum()), np.bool_)
+    ends = np.cumsum(sizes)
+    for index, numbers in enumerate(lists):
+        if None in numbers:
+            part = slice(int(ends[index]) - len(numbers), int(ends[index]))
+            null[part] = [count is None for count in numbers]
+            lists[index] = [count or 0 for count in numbers]
+    flat = cast("list[int]", list(chain.from_iterable(lists)))
     try:
-        counts = np.array(flat, np.int64)
+        counts = np.frombuffer(array("q", flat), np.int64)  # faster than numpy's own reading
     except OverflowError:
         counts = np.array([max(-LARGEST - 1, min(count, LARGEST + 1)) for count in flat], np.int64)
     large = (counts > LARGEST) | (counts < -LARGEST)
     if large.any():
-        slots = Slots(list(runs), np.concatenate(([0], np.cumsum(sizes))), counts, None)
+        slots = Slots(list(runs), np.concatenate(([0], ends)), counts, None)
         for run, place, slot in slots.first_of(large):
             message = f"[{place}]: {str(flat[slot])[:40]} is too large a count"
             _fault(faults, run, f"counts[{place}]", "OVERFLOW", message)

@@ -114,8 +114,8 @@ class Plan:
             return None
         state = Device.State.PROVISIONED
         device = KnownDevice(
-            *(-1 - len(self.devices), names["device_id"], names["meter_number"]),
-            *(names["serial_number"], code, zone, state, True),
+            *(-1 - len(self.devices), names["device_id"], True, names["meter_number"]),
+            *(names["serial_number"], code, zone, state),
         )
         self.devices.append((device, meter))
         self.taken[device.meter_number] = device
@@ -163,12 +163,18 @@ class Plan:
             raise _Refused("value_type", "BAD_VALUE", f"{block.value_type} is no value type")
         number = block.channel or _number_free(device, template, templates)
         return KnownChannel(
-            *(-1 - len(self.channels), number, unit, flow, seconds),
-            *(block.value_type or value_type, resolution, block.multiplier),
-            multiplier_applied=block.multiplier_applied is not False,
+            pk=-1 - len(self.channels),
+            number=number,
+            seconds=seconds,
+            resolution=resolution,
             **channel_grid(seconds, device.time_zone, year),
             valid_from=None,
             valid_to=None,
+            unit=unit,
+            flow=flow,
+            value_type=block.value_type or value_type,
+            multiplier=block.multiplier,
+            multiplier_applied=block.multiplier_applied is not False,
         )
 
     def create(self, used_devices: Container[int], used_channels: Container[int]) -> Made:

@@ -233,11 +233,21 @@ def reads_shelve(
     `devices`: place in the batch → device. A reading that the batch has twice, differently, is
     noted and its meter left out.
     """
-    _interval_numbers_check(slots, desk.faults)
+    numbered = [
+        place
+        for place, (_, _, block, *_) in enumerate(slots.runs)
+        if block.start_register is not None or block.end_register is not None
+    ]
+    if not posted and not numbered:
+        return []
+    _interval_numbers_check(slots, numbered, desk.faults)
     while True:
         shelf = Shelf()
         clash = False
-        for meter, path, read in [*_posted(posted), *_interval_reads(slots, places, desk)]:
+        for meter, path, read in [
+            *_posted(posted),
+            *_interval_reads(slots, numbered, places, desk),
+        ]:
             if meter in desk.faults:
                 continue
             if twice := shelf.put(devices[meter], read):
@@ -258,18 +268,20 @@ def _posted(posted: dict[int, list[RegisterRead]]) -> Iterator[Source]:
             yield meter, f"registers[{place}]", read
 
 
-def _interval_numbers_check(slots: Slots, faults: Faults) -> None:
-    for run in slots.runs:
+def _interval_numbers_check(slots: Slots, numbered: list[int], faults: Faults) -> None:
+    for run in map(slots.runs.__getitem__, numbered):
         for member in ("start_register", "end_register"):
             value: Decimal | None = getattr(run.block, member)
             for name, code, message in _number_faults(member, value, DECIMALS):
                 faults.add(run.meter, f"intervals[{run.index}].{name}", code, message)
 
 
-def _interval_reads(slots: Slots, places: Places, desk: Desk) -> Iterator[Source]:
+def _interval_reads(
+    slots: Slots, numbered: list[int], places: Places, desk: Desk
+) -> Iterator[Source]:
     """Start and end readings of runs, as SUM/T values of CUR reads."""
-    for index, run in enumerate(slots.runs):
-        block = run.block
+    for index in numbered:
+        run, block = slots.runs[index], slots.runs[index].block
         for member, value, at in (
             ("start_register", block.start_register, run.start),
             ("end_register", block.end_register, int(places.ends[index])),

@@ -11,7 +11,6 @@ from devices.models import ApiKey, Device
 from devices.readings import identifier_fault
 from devices.services.ingest.lookup import (
     IDENTIFIERS,
-    PLACES,
     Known,
     KnownChannel,
     KnownDevice,
@@ -88,13 +87,14 @@ class Resolver:
     """One batch against the inventory. Fills `devices`, `runs` and `strangers`.
 
     `devices`: by place in the batch. `strangers`: places of meters that are unknown, or closed to
-    the key, with nothing else known to be wrong.
+    the key, with nothing else known to be wrong. `brief`: the form is, and `known` too.
     """
 
     form: Form
     known: Known
     api_key: ApiKey | None
     plan: Plan | None
+    brief: bool
     faults: Faults
     year: int
     devices: dict[int, KnownDevice] = field(default_factory=dict)
@@ -111,11 +111,14 @@ class Resolver:
                 for device in devices:
                     if device.state != Device.State.UNPROVISIONED:
                         self.plan.taken[device.meter_number] = device
+        faulty, by_id = self.faults.by_meter, self.known["device"]
         for index, meter in enumerate(self.form.meters):
-            if index in self.faults:
+            if index in faulty:
                 continue
-            device = self._device(index, meter)
-            if device is None:
+            found = by_id.get(meter.device) if meter.device else None
+            if found and found[0].allowed and (self.brief or _named_only(meter)):
+                device = found[0]  # the common case, told quickly; a device id is of one device
+            elif (device := self._device(index, meter)) is None:
                 continue
             self.devices[index] = device
             for place, block in enumerate(meter.intervals):
@@ -132,9 +135,8 @@ class Resolver:
             in_use = [d for d in found if d.state != Device.State.UNPROVISIONED]
             found = in_use or found
         if len(found) == 1 and found[0].allowed:
-            if not _named_only(meter):
-                self._device_check(index, meter, found[0])
-            if any(getattr(meter, name) for name in PLACES):
+            self._device_check(index, meter, found[0])
+            if _placed(meter):
                 self._placed.append(index)
             return found[0]
         if len(found) > 1:
@@ -181,20 +183,24 @@ class Resolver:
     def _run(
         self, index: int, meter: Meter, place: int, block: Intervals, device: KnownDevice
     ) -> Run | None:
-        path = f"intervals[{place}]"
         channel = self._channel(device, block)
         if not isinstance(channel, KnownChannel):
             member, code, message = channel
-            self.faults.add(index, f"{path}.{member}", code, f"{meter.name}: {message}")
+            path = f"intervals[{place}].{member}"
+            self.faults.add(index, path, code, f"{meter.name}: {message}")
             return None
-        if block.start.microsecond or not _timed_only(block, channel):
+        if (
+            block.start.microsecond
+            or (block.seconds is not None and block.seconds != channel.seconds)
+            or not (self.brief or _timed_only(block))
+        ):
             for member, code, message in block_faults(block, channel):
                 message = f"{meter.name} channel {channel.number}: {message}"
-                self.faults.add(index, f"{path}.{member}", code, message)
-        stated = block.multiplier
-        if stated is not None and stated.is_finite() and channel.multiplier is None:
-            when = block.start + timedelta(seconds=channel.seconds)
-            self._claims.append(Claim(index, place, device, when, stated))
+                self.faults.add(index, f"intervals[{place}].{member}", code, message)
+            stated = block.multiplier
+            if stated is not None and stated.is_finite() and channel.multiplier is None:
+                when = block.start + timedelta(seconds=channel.seconds)
+                self._claims.append(Claim(index, place, device, when, stated))
         return Run(index, place, block, channel, int(block.start.timestamp()))
 
     def _channel(
@@ -259,21 +265,46 @@ class Resolver:
 
 
 def _named_only(meter: Meter) -> bool:
-    """Whether a meter says nothing of its device but its id; the common case, told quickly."""
+    """Whether a meter says nothing of its device but its id."""
     return (
-        meter.device is not None
-        and meter.meter_number is None
+        meter.meter_number is None
         and meter.serial_number is None
         and meter.device_class is None
         and meter.time_zone is None
+        and not _placed(meter)
     )
 
 
-def _timed_only(block: Intervals, channel: KnownChannel) -> bool:
-    """Whether a block says nothing of its channel but its length; the common case again."""
+def form_is_brief(form: Form) -> bool:
+    """Whether a batch says no more of devices and channels than their ids and interval lengths."""
+    return all(
+        _named_only(meter)
+        and all(
+            _timed_only(block)
+            and block.channel is not None
+            and block.start_register is None
+            and block.end_register is None
+            for block in meter.intervals
+        )
+        for meter in form.meters
+    )
+
+
+def _placed(meter: Meter) -> bool:
+    """Whether a meter says where it hangs: any of PLACES."""
+    return bool(
+        meter.service_point_id
+        or meter.account_id
+        or meter.premise_id
+        or meter.transformer_id
+        or meter.feeder_id
+    )
+
+
+def _timed_only(block: Intervals) -> bool:
+    """Whether a block says nothing of its channel but its length."""
     return (
-        (block.seconds is None or block.seconds == channel.seconds)
-        and block.uom is None
+        block.uom is None
         and block.flow is None
         and block.value_type is None
         and block.resolution is None

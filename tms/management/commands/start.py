@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -29,8 +28,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--demo",
             action=argparse.BooleanOptionalAction,
-            help="create the demo utility where there are no devices (default: in a trial, which "
-            "is SQLite on a loopback address)",
+            help="create the demo utility where there are no devices, or finish it (default: in a "
+            "trial, which is SQLite on a loopback address)",
         )
 
     def handle(
@@ -40,9 +39,8 @@ class Command(BaseCommand):
         in_trial = trial.is_trial(address)
         self._say("Bringing the database up to date …")
         call_command("migrate", verbosity=0, interactive=False)
-        if (in_trial if demo is None else demo) and not _has_devices():
-            self._say("Creating the demo utility …")
-            call_command("demo", stdout=self.stdout, stderr=self.stderr)
+        if in_trial if demo is None else demo:
+            call_command("demo", "--once", stdout=self.stdout, stderr=self.stderr)
         logins = trial.logins_create() if in_trial else []
         closed = [] if in_trial else trial.logins_close()
         greeting = "\n".join(_greeting(f"http://{address}:{port}/", logins, closed))
@@ -106,10 +104,6 @@ def web_command(address: str, port: int) -> list[str]:
 
 def _manage(command: str) -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), command]
-
-
-def _has_devices() -> bool:
-    return apps.get_model("devices", "Device").objects.exists()
 
 
 def _greeting(url: str, logins: list[trial.Login], closed: list[str]) -> list[str]:

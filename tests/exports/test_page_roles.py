@@ -1,0 +1,104 @@
+"""Each page and button of exports, by role: what the table of roles grants is what is reached."""
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.urls import reverse
+
+from exports.models import Delivery, Destination, ExportRun
+from tests.exports.factories import (
+    definition_make,
+    directory_make,
+    meters_make,
+    readings_post,
+    run_now,
+)
+from tms import roles
+
+pytestmark = pytest.mark.django_db
+S, B, O, A = roles.ROLES  # noqa: E741
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings, tmp_path):
+    settings.DATA_DIR = tmp_path / "var"
+    settings.DATA_DIR.mkdir()
+
+
+def log_in(client, role: str) -> None:
+    user = User.objects.create_user(role.split()[0], password="long enough", is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client.force_login(user)
+
+
+def url(name: str, *args) -> str:
+    return reverse(f"admin:exports_{name}", args=args)
+
+
+EVERYONE, DOERS, KEEPERS = {S, B, O, A}, {B, O, A}, {O, A}
+MATRIX = [
+    ("exportdefinition_changelist", "get", EVERYONE),
+    ("exportdefinition_change", "get", EVERYONE),
+    ("exportdefinition_history", "get", EVERYONE),
+    ("exportdefinition_next", "get", EVERYONE),
+    ("exportdefinition_add", "get", KEEPERS),
+    ("exportdefinition_edit", "get", KEEPERS),
+    ("exportdefinition_edit", "post", KEEPERS),
+    ("exportdefinition_run", "post", DOERS),
+    ("exportrun_changelist", "get", EVERYONE),
+    ("exportrun_change", "get", EVERYONE),
+    ("exportrun_progress", "get", EVERYONE),
+    ("exportrun_file", "get", DOERS),
+    ("exportrun_cancel", "post", DOERS),
+    ("exportrun_again", "post", DOERS),
+    ("exportrun_rebuild", "post", DOERS),
+    ("exportrun_add", "get", set()),
+    ("exportrun_delete", "post", set()),
+    ("destination_changelist", "get", EVERYONE),
+    ("destination_change", "get", EVERYONE),
+    ("destination_change", "post", KEEPERS),
+    ("destination_add", "get", KEEPERS),
+    ("delivery_changelist", "get", EVERYONE),
+    ("delivery_change", "get", EVERYONE),
+    ("delivery_again", "post", KEEPERS),
+    ("delivery_delete", "post", set()),
+]
+
+
+@pytest.mark.parametrize("role", [*roles.ROLES, None])
+def test_each_role_reaches_the_pages_that_are_its_own(client, settings, tmp_path, role):
+    readings_post(meters_make(1))
+    definition = definition_make(destinations=[directory_make(settings, tmp_path)])
+    run = run_now(definition)
+    rows = {
+        "exportdefinition": definition.pk,
+        "exportrun": run.pk,
+        "destination": Destination.objects.get().pk,
+        "delivery": Delivery.objects.get().pk,
+    }
+    if role:
+        log_in(client, role)
+    wrong = []
+    for name, method, allowed in MATRIX:
+        args = [] if name.endswith(("changelist", "add", "next")) else [rows[name.split("_")[0]]]
+        args += [1] if name.endswith("file") else []
+        answer = getattr(client, method)(url(name, *args))
+        away = answer.status_code == 302 and answer.url.startswith("/login/")
+        reached = answer.status_code in (200, 302) and not away
+        if reached != (role in allowed) or answer.status_code not in (200, 302, 403):
+            wrong.append(f"{method} {name}: {answer.status_code}")
+        if answer.streaming:
+            answer.file_to_stream.close()
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "name", ["exportdefinition_run", "exportrun_cancel", "exportrun_again", "exportrun_rebuild"]
+)
+def test_nothing_is_done_by_a_link(client, name):
+    log_in(client, O)
+    readings_post(meters_make(1))
+    run = run_now(definition_make())
+    pk = run.definition_id if name.startswith("exportdefinition") else run.pk
+    before = ExportRun.objects.count()
+    assert client.get(url(name, pk)).status_code == 404
+    assert ExportRun.objects.count() == before
