@@ -13,9 +13,14 @@ from devices import selectors
 from devices.admin import device_page, downloads
 from devices.admin.pages import PlainRelations, RowHistory, RowPages
 from devices.admin.periods import InstallationInline, MembershipInline
-from devices.models import Device
+from devices.models import Device, Membership
 from devices.models.inventory import local_now
 from devices.services.inventory import NewDevice, devices_create
+from devices.services.memberships import (
+    MembershipChange,
+    memberships_as_stored,
+    memberships_changed,
+)
 from tms.keyset import AFTER, BEFORE
 
 
@@ -190,6 +195,24 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
         )
         devices_create([new], since=local_now(), reason="made by hand")
         obj.pk = Device.objects.values_list("pk", flat=True).get(device_id=obj.device_id)
+
+    def save_formset(self, request, form, formset, change):
+        """Changed memberships are told to the apps above: exports may owe readings by them."""
+        if formset.model is not Membership:
+            super().save_formset(request, form, formset, change)
+            return
+        rows = [inline.instance for inline in formset.forms if inline.has_changed()]
+        before = memberships_as_stored(rows)
+        super().save_formset(request, form, formset, change)
+        memberships_changed(
+            [
+                MembershipChange(
+                    row.device_id, row.group_id, before.get(row.pk), (row.valid_from, row.valid_to)
+                )
+                for row in rows
+                if row.pk
+            ]
+        )
 
     def response_post_save_add(self, request, obj):
         return self.response_post_save_change(request, obj)

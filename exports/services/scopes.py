@@ -6,12 +6,12 @@ Readings that were stored before and have never been sent by this definition are
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from django.db.models import Q, QuerySet
 
 from devices.journal import sql
 from devices.models import Channel, Device, Membership
+from devices.services.memberships import MembershipChange
 from exports.models import Backlog, ExportDefinition
 from exports.models.definitions import SINCE_LAST
 from exports.scope import Selection
@@ -20,15 +20,6 @@ from exports.services.backlog import day_bounds
 Window = tuple[int, int]  # epoch seconds (start, end]
 ALWAYS: Window = (-(1 << 40), 1 << 40)
 DEVICES_AT_ONCE = 5000
-
-
-class MembershipChange(NamedTuple):
-    """A stay in a group as it was and as it is now; None where there was, or is, none."""
-
-    device_id: int
-    group_id: int
-    old: tuple[datetime | None, datetime | None] | None
-    new: tuple[datetime | None, datetime | None] | None
 
 
 def memberships_changed(changes: Sequence[MembershipChange]) -> None:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from devices import journal
 from devices.models import Device, FunctionalGroup, Membership
+from devices.services.memberships import MembershipChange, memberships_changed
 from exports import services
 from exports.models import Backlog, ExportDefinition, ExportRun
-from exports.services.scopes import MembershipChange, memberships_changed, subtract
+from exports.services.scopes import subtract
 from tests.exports.factories import (
     LONG_AGO,
     START,
@@ -216,6 +217,32 @@ def test_windows_are_subtracted():
     assert subtract([(0, 10)], [(0, 10)]) == []
     assert subtract([(0, 10), (20, 30)], [(5, 25)]) == [(0, 5), (25, 30)]
     assert subtract([], [(1, 2)]) == []
+
+
+def test_a_membership_edited_in_the_admin_is_noticed(client):
+    from django.contrib.auth.models import User
+    from django.urls import reverse
+
+    (one,), (other,) = meters_make(1, group="G1"), meters_make(1, first=1)
+    readings_post([one, other])
+    definition = since(groups=["G1"])
+    run_now(definition)
+    client.force_login(User.objects.create_superuser("ada", password="long enough"))
+    group = FunctionalGroup.objects.get(code="G1")
+    device = other.device
+    place = device.installations.get()
+    form = {
+        **{name: getattr(device, name) for name in ("meter_number", "time_zone", "state")},
+        **{"device_class": device.device_class_id, "installations-TOTAL_FORMS": 0},
+        **{"installations-INITIAL_FORMS": 0, "memberships-TOTAL_FORMS": 1},
+        **{"memberships-INITIAL_FORMS": 0, "memberships-0-group": group.pk},
+        **{"memberships-0-valid_from_0": "2026-03-14", "memberships-0-valid_from_1": "12:00:00"},
+        "memberships-0-device": device.pk,
+    }
+    address = reverse("admin:devices_device_edit", args=[device.pk])
+    assert client.post(address, form).status_code == 302
+    assert place.pk == device.installations.get().pk
+    assert run_now(definition).intervals == 12
 
 
 # --- all together ------------------------------------------------------------------------------
