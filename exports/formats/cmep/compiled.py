@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,19 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from devices.readings import ABSENT, PUBLIC, Ints, Masks, Status
-from exports.formats.cmep.grid import Flags, Grid
+from exports.formats.cmep.grid import Grid
 from exports.formats.cmep.plan import Target
 from exports.formats.cmep.records import LINE_END
 from exports.formats.cmep.run import Run, flag_text
 from exports.formats.cmep.tables import MAX_LINE, MEPMD01
-from exports.formats.text import product
+from exports.formats.fast import BLOCK, Flags, Texts, Words, texts_of, value_texts
 
 Cells = npt.NDArray[Any]
-Words = npt.NDArray[np.uint64]
 TIME, FLAG, VALUE = MEPMD01.group
 
-TABLE = 1 << 17  # counts below this have a ready-made text
-BLOCK = 1 << 15  # values rendered at once: the working set stays in the cache
 SPOILT = int(Status.ESTIMATED | Status.EDITED)
 
 
@@ -69,13 +65,6 @@ class Spans(NamedTuple):
     row: Ints
     start: Ints
     size: Ints
-
-
-class Texts(NamedTuple):
-    """Texts as words (size, w); the longest one's bytes."""
-
-    words: Words
-    longest: int
 
 
 def compile_rows(
@@ -131,7 +120,7 @@ def _block(rows: Rows, run: Run, unfit: set[int], negative: dict[int, int]) -> I
     if not len(spans.row):
         return
     try:
-        texts, index = _values(counts, missing, rows.target.scale, run.missing_value)
+        texts, index = value_texts(counts, missing, rows.target.scale, VALUE.put, run.missing_value)
     except ValueError:
         unfit.update(rows.ranks.tolist())
         return
@@ -193,8 +182,8 @@ def _lines(rows: Rows, spans: Spans, texts: Texts, index: Ints, run: Run) -> Bat
     times = _times(rows.ends.tobytes(), flag_text(0, run.sensus, False) if clean else "")
     layers = [times.words] if clean else [times.words, _flags(run.sensus).words]
     layers.append(texts.words)
-    head = _words(rows.heads)
-    tail = _words([b",%d" % count, run.crc + LINE_END])
+    head = texts_of(rows.heads)
+    tail = texts_of([b",%d" % count, run.crc + LINE_END])
     longest = times.longest + texts.longest + (0 if clean else _flags(run.sensus).longest)
     if head.longest + 8 + tail.longest * 2 + count * longest > MAX_LINE:
         return None
@@ -232,16 +221,9 @@ def _picked(slots: Cells, flat: Ints | None, count: int) -> Cells:
 def _intervals(rows: Rows, where: Ints) -> Words:
     """Field 13 of each record: empty where one of its days is not 24 h long."""
     column = MEPMD01.column("interval")
-    both = _words([column.put(rows.seconds), column.put(None)]).words[:, 0]
+    both = texts_of([column.put(rows.seconds), column.put(None)]).words[:, 0]
     odd = rows.grid.odd[where].any(axis=1) if rows.grid.odd.any() else np.zeros(len(where), int)
     return both[odd.astype(np.intp)]
-
-
-def _words(texts: Sequence[bytes]) -> Texts:
-    longest = max(map(len, texts))
-    width = max(1, -(-longest // 8))
-    table = np.array(texts, dtype=f"S{8 * width}").view(np.uint64)
-    return Texts(table.reshape(len(texts), width), longest)
 
 
 @lru_cache(maxsize=64)
@@ -251,40 +233,10 @@ def _times(ends: bytes, flag: str) -> Texts:
         b",%s,%s" % (TIME.put(end), FLAG.put(flag))
         for end in np.frombuffer(ends, np.int64).tolist()
     ]
-    return _words(texts)
+    return texts_of(texts)
 
 
 @lru_cache(maxsize=2)
 def _flags(sensus: bool) -> Texts:
     """The flag of every mask."""
-    return _words([FLAG.put(flag_text(mask, sensus, False)) for mask in range(PUBLIC + 1)])
-
-
-def _values(
-    counts: npt.NDArray[np.integer], missing: Flags | None, scale: Decimal, gap: bytes
-) -> tuple[Texts, Ints]:
-    """The table of value texts and each slot's place in it, (k, n); missing slots come last.
-
-    Counts past the table, negative ones and few of them get a table of their own distinct values.
-    """
-    low, high = int(counts.min()), int(counts.max())
-    if low >= 0 and high < TABLE and high <= 4 * counts.size:
-        size = min(TABLE, 1 << max(10, high.bit_length()))
-        texts, index = _ready(scale, size, gap), counts.astype(np.intp)
-    else:
-        distinct, index = np.unique(counts, return_inverse=True)
-        texts = _render(distinct.tolist(), scale, gap)
-        index = index.reshape(counts.shape)
-    if missing is not None:
-        index = np.where(missing, len(texts.words) - 1, index)
-    return texts, index
-
-
-@lru_cache(maxsize=32)
-def _ready(scale: Decimal, size: int, gap: bytes) -> Texts:
-    return _render(range(size), scale, gap)
-
-
-def _render(counts: Sequence[int], scale: Decimal, gap: bytes) -> Texts:
-    texts = [b",%s" % VALUE.put(product(Decimal(count), scale)) for count in counts]
-    return _words([*texts, b",%s" % gap])
+    return texts_of([FLAG.put(flag_text(mask, sensus, False)) for mask in range(PUBLIC + 1)])

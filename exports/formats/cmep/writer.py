@@ -13,9 +13,7 @@ from devices.readings import (
     ABSENT,
     DAY,
     Channel,
-    DeviceInfo,
     Frame,
-    IntervalSeries,
     Ints,
     MeterData,
     Sheet,
@@ -27,6 +25,7 @@ from exports.formats.cmep.records import Record, interval_records, register_reco
 from exports.formats.cmep.run import OWN, Run
 from exports.formats.cmep.tables import MEPMD01
 from exports.formats.context import Tally
+from exports.formats.fast import meters_of
 from exports.formats.issues import FormatError
 
 LINE_FEED = 10
@@ -249,17 +248,9 @@ class FrameWriter:
         """The data of some meters as plain values."""
         chosen = set(ranks)
         devices = [device for device, rank in enumerate(self.ranks) if rank in chosen]
-        series: dict[int, list[IntervalSeries]] = defaultdict(list)
-        for sheet in self.frame.sheets:
-            rows = np.flatnonzero(np.isin(sheet.devices, devices))
-            for row in rows.tolist():
-                series[int(sheet.devices[row])].append(_series(sheet, row))
         found: dict[int, list[MeterData]] = defaultdict(list)
-        for device in devices:
-            own = sorted(series[device], key=lambda one: one.channel.number or 0)
-            reads = tuple(self.frame.reads.get(device, ()))
-            info: DeviceInfo = self.frame.devices[device]
-            found[self.ranks[device]].append(MeterData(info, tuple(own), reads))
+        for device, meter in meters_of(self.frame, devices):
+            found[self.ranks[device]].append(meter)
         yield from found.items()
 
     # --- order ----------------------------------------------------------------------------------
@@ -324,13 +315,6 @@ def _without(batch: Batch, ranks: list[int]) -> Batch:
 def _frozen(channel: Channel) -> bool:
     """The channel itself tells its grid."""
     return channel.grid_offset is not None and channel.seconds != DAY
-
-
-def _series(sheet: Sheet, row: int) -> IntervalSeries:
-    status = np.zeros(len(sheet.ends), np.uint16) if sheet.status is None else sheet.status[row]
-    return IntervalSeries(
-        sheet.channels[row], sheet.ends, sheet.counts[row].astype(np.int64), status
-    )
 
 
 def _batch(rank: int, record: Record) -> Batch:

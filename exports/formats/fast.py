@@ -1,0 +1,96 @@
+"""What compiled writers share: ready-made texts as words, and plain meters out of a frame.
+
+A text is a row of 64-bit words, filled up with NUL; deleting the NULs of many rows leaves the
+text. Texts come from a format's declared kinds, rendered once: a value per count, a flag per mask.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from devices.readings import Frame, IntervalSeries, Ints, MeterData, Sheet
+from exports.formats.text import product
+
+Words = npt.NDArray[np.uint64]
+Flags = npt.NDArray[np.bool_]
+Put = Callable[[Any], bytes]
+
+TABLE = 1 << 17  # counts below this have a ready-made text
+BLOCK = 1 << 15  # values rendered at once: the working set stays in the cache
+
+
+class Texts(NamedTuple):
+    """Texts as words (size, w); the bytes of each (size,) and of the longest."""
+
+    words: Words
+    sizes: Ints
+    longest: int
+
+
+def texts_of(texts: Sequence[bytes]) -> Texts:
+    """Texts, none of which ends in NUL, as words."""
+    sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+    longest = int(sizes.max())
+    width = max(1, -(-longest // 8))
+    table = np.array(texts, dtype=f"S{8 * width}").view(np.uint64)
+    return Texts(table.reshape(len(texts), width), sizes, longest)
+
+
+def value_texts(
+    counts: npt.NDArray[np.integer], missing: Flags | None, scale: Decimal, put: Put, gap: bytes
+) -> tuple[Texts, Ints]:
+    """The table of `,value` texts and each slot's place in it, (k, n); missing slots come last.
+
+    `put` renders count times `scale`, `gap` stands where nothing is. Counts past the table,
+    negative ones and few of them get a table of their own distinct values. ValueError of `put`.
+    """
+    low, high = int(counts.min()), int(counts.max())
+    if low >= 0 and high < TABLE and high <= 4 * counts.size:
+        size = min(TABLE, 1 << max(10, high.bit_length()))
+        texts, index = _ready(put, scale, size, gap), counts.astype(np.intp)
+    else:
+        distinct, index = np.unique(counts, return_inverse=True)
+        texts = _render(put, distinct.tolist(), scale, gap)
+        index = index.reshape(counts.shape)
+    if missing is not None:
+        index = np.where(missing, len(texts.words) - 1, index)
+    return texts, index
+
+
+@lru_cache(maxsize=32)
+def _ready(put: Put, scale: Decimal, size: int, gap: bytes) -> Texts:
+    return _render(put, range(size), scale, gap)
+
+
+def _render(put: Put, counts: Sequence[int], scale: Decimal, gap: bytes) -> Texts:
+    texts = [b",%s" % put(product(Decimal(count), scale)) for count in counts]
+    return texts_of([*texts, b",%s" % gap])
+
+
+def series_of(sheet: Sheet, row: int) -> IntervalSeries:
+    """A sheet's row as a series."""
+    status = np.zeros(len(sheet.ends), np.uint16) if sheet.status is None else sheet.status[row]
+    return IntervalSeries(
+        sheet.channels[row], sheet.ends, sheet.counts[row].astype(np.int64), status
+    )
+
+
+def meters_of(frame: Frame, devices: Collection[int]) -> Iterator[tuple[int, MeterData]]:
+    """The intervals and reads of some of a frame's devices, as plain values."""
+    chosen = list(devices)
+    series: dict[int, list[IntervalSeries]] = defaultdict(list)
+    for sheet in frame.sheets:
+        rows = np.flatnonzero(np.isin(sheet.devices, chosen))
+        for row in rows.tolist():
+            series[int(sheet.devices[row])].append(series_of(sheet, row))
+    for device in chosen:
+        own = sorted(series[device], key=lambda one: one.channel.number or 0)
+        reads = tuple(frame.reads.get(device, ()))
+        yield device, MeterData(frame.devices[device], tuple(own), reads)
