@@ -71,6 +71,23 @@ def chunks(
                 yield chunk
 
 
+def flow(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[list[tuple[Any, ...]]]:
+    """The same without a cursor, which would keep PostgreSQL from reading with several processes.
+
+    Until the last list nothing else may be asked on the connection.
+    """
+    if not is_postgres():
+        yield from chunks(sql, params, size)
+        return
+    import psycopg
+
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as raw:
+        found = raw.stream(sql, params, binary=True, size=size)
+        while chunk := list(itertools.islice(found, size)):
+            yield chunk
+
+
 @contextmanager
 def snapshot(writes: bool = False) -> Iterator[None]:
     """All queries of the block see one state of the database (PostgreSQL, outermost only).

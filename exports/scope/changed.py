@@ -38,7 +38,7 @@ def frame(part: Part, scope: Scope) -> Frame | None:
         return None
     place = np.cumsum(used) - 1
     return Frame(
-        [info for info, kept in zip(part.devices(), used.tolist(), strict=True) if kept],
+        part.devices().take(np.flatnonzero(used).tolist()),
         [replace(sheet, devices=place[sheet.devices]) for sheet in sheets],
         {int(place[at]): mine for at, mine in reads.items()},
         {int(place[at]): mine for at, mine in events.items()},
