@@ -22,6 +22,7 @@ from exports.scope import (
     parts_freeze,
 )
 from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
+from tests.exports.test_scope import event_post
 
 pytestmark = pytest.mark.django_db
 
@@ -244,6 +245,19 @@ def test_register_reads_whose_latest_version_is_newer():
     owed = ExtraRead(a.pk, "CUR", START, 0)
     assert reads(extra_reads=(owed, owed._replace(since=1))) == [("A", [1]), ("B", [4])]
     assert reads(start=START, end=noon) == []
+
+
+def test_events_that_newer_batches_brought():
+    device, other = device_make("A"), device_make("B")
+    event_post(other, START)
+    before = journal.horizon()
+    event_post(device, START)
+    asked = scope(before, events=True)
+    event_post(device, START + timedelta(hours=1))
+    assert [(m.device.device_id, [e.time for e in m.events]) for m in meters(asked)] == [
+        ("A", [START])
+    ]
+    assert meters(replace(asked, end=START)) == []
 
 
 def test_batches_behind_the_numbers_of_slots():
