@@ -57,7 +57,7 @@ class Batch(NamedTuple):
     triplets: Ints
     missing: Ints
     sizes: Ints
-    data: bytes
+    data: bytes | bytearray
     register: bool = False
 
 
@@ -188,11 +188,15 @@ def _lines(rows: Rows, spans: Spans, texts: Texts, index: Ints, run: Run) -> Bat
     interval, lengths = _intervals(rows, where)
     sizes = rows.heads.sizes[spans.row] + lengths + int(tail.sizes.sum())
     for layer, chosen in layers:
-        sizes += layer.sizes.take(chosen).sum(axis=1)
+        if layer.sizes.min() == layer.longest:
+            sizes += count * layer.longest
+        else:
+            sizes += layer.sizes.take(chosen).sum(axis=1)
     if sizes.max() > MAX_LINE:
         return None
     width, step = rows.heads.words.shape[1], sum(layer.words.shape[1] for layer, _ in layers)
-    out = np.empty((records, width + 2 + count * step + 1), np.uint64)
+    scratch = bytearray(8 * records * (width + 2 + count * step + 1))
+    out = np.frombuffer(scratch, np.uint64).reshape(records, -1)
     out[:, :width] = rows.heads.words.take(spans.row, axis=0)
     out[:, width] = interval
     out[:, width + 1] = tail.words[0, 0]
@@ -206,7 +210,7 @@ def _lines(rows: Rows, spans: Spans, texts: Texts, index: Ints, run: Run) -> Bat
     if rows.status is not None:
         marks = _picked(rows.status & int(Status.MISSING), flat, count)
         missing = marks.sum(axis=1, dtype=np.int64)
-    data = out.tobytes().translate(None, b"\0")
+    data = scratch.translate(None, b"\0")
     firsts = rows.ends[spans.start]
     ranks = rows.ranks[spans.row]
     return Batch(rows.target.unit, ranks, firsts, spans.size, missing, sizes, data)

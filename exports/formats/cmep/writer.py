@@ -74,7 +74,8 @@ class FrameWriter:
             with_reads = np.unique(self.ranks[list(self.frame.reads)]).tolist()
             self._declare(with_reads, register_records)
         self._drop(self.failed)
-        out.write(self._ordered())
+        for lines in self._ordered():
+            out.write(lines)
         self._count()
         for rank in sorted(self.tallies):
             self.tally.merge(self.tallies[rank])
@@ -255,10 +256,10 @@ class FrameWriter:
         yield from found.items()
 
     # --- order ----------------------------------------------------------------------------------
-    def _ordered(self) -> bytes:
+    def _ordered(self) -> Iterator[bytes | bytearray | memoryview]:
         """All lines by meter, unit, first time."""
         if not self.batches:
-            return b""
+            return
         places = {unit: i for i, unit in enumerate(sorted({b.unit for b in self.batches}))}
         ranks = np.concatenate([batch.ranks for batch in self.batches])
         firsts = np.concatenate([batch.firsts for batch in self.batches])
@@ -280,7 +281,7 @@ class FrameWriter:
         views = [memoryview(batch.data) for batch in self.batches]
         ends = ends[lasts] - starts[owner]
         pieces = zip(owner.tolist(), begins.tolist(), ends.tolist(), strict=True)
-        return b"".join([views[at][begin:end] for at, begin, end in pieces])
+        yield from (views[at][begin:end] for at, begin, end in pieces)
 
     def _drop(self, ranks: set[int]) -> None:
         """Forgets the lines of these meters."""
