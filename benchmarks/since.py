@@ -16,7 +16,7 @@ from django.utils import timezone
 from benchmarks import fleet
 from benchmarks.tables import Line, seconds
 from devices import blocks, journal
-from devices.journal import partitions, sql
+from devices.journal import marks, partitions, sql
 from devices.models import Batch
 from exports.scope import Scope, Selection, frames_read, parts_freeze
 from exports.scope.changes import batches_since, journal_days_sql
@@ -74,7 +74,7 @@ def _fill(channels: Sequence[int]) -> None:
                     f"folded_to) SELECT c.id, %s, %s, %s, %s, %s, %s {of_channels}",
                     [day, blocks.pack_counts(counts), b"", winners, b"", number],
                 )
-    journal.fold_all()
+    marks.mark_raise(marks.FOLD, number)
 
 
 def _correct(channels: Sequence[int]) -> None:
