@@ -47,18 +47,30 @@ def parts_freeze(scope: Scope, devices_a_part: int = PART_DEVICES) -> Iterator[F
     with sql.snapshot():
         if scope.horizon is None:
             scope = replace(scope, horizon=journal.horizon())
-        changes = None if scope.since is None else changes_of(scope)
-        window = _window(scope, changes)
-        if window.ids is not None and not window.ids:
-            return
         # Complete before the first is handed over: the rows flow on the caller's connection.
-        frozen = list(_frozen(scope, window, changes, devices_a_part))
+        if scope.since is None:
+            frozen = list(_frozen(scope, Window(scope.first, scope.last), None, devices_a_part))
+        else:
+            with sql.by_index():
+                frozen = _changed(scope, devices_a_part)
     yield from frozen
+
+
+def _changed(scope: Scope, devices_a_part: int) -> list[Frozen]:
+    """The parts of what changed, over as much of the period as it lies in."""
+    changes = changes_of(scope)
+    ids = changes.devices()
+    if not ids:
+        return []
+    low, high = changes.hull()
+    window = Window(max(low, scope.first), min(high, scope.last), ids)
+    return list(_frozen(scope, window, changes, devices_a_part))
 
 
 def _frozen(
     scope: Scope, window: Window, changes: Changes | None, devices: int
 ) -> Iterator[Frozen]:
+    """The parts of a window; of changes, with nothing but what they concern."""
     eras = inventory.eras(scope, window) if scope.intervals else {}
     histories = inventory.histories(scope, window)
     place = DeviceInfo._fields.index(scope.order)
@@ -70,17 +82,6 @@ def _frozen(
             keys = part.infos[place]
             count = int(np.count_nonzero(np.diff(part.device, prepend=-1)))
             yield Frozen(pack(part), count, keys[0], keys[-1], scope.number)
-
-
-def _window(scope: Scope, changes: Changes | None) -> Window:
-    """The period; of changes, what of it they lie in."""
-    if changes is None:
-        return Window(scope.first, scope.last)
-    ids = changes.devices()
-    if not ids:
-        return Window(scope.first, scope.last, [])
-    low, high = changes.hull()
-    return Window(max(low, scope.first), min(high, scope.last), ids)
 
 
 class Stays(NamedTuple):
