@@ -12,7 +12,7 @@ from benchmarks.databases import VENDORS, database
 from benchmarks.tables import Line, table
 from tests.servers import Unavailable
 
-QUESTIONS = ("export", "runs", "formats", "ingest", "size", "memory")
+QUESTIONS = ("export", "since", "runs", "formats", "ingest", "size", "memory")
 
 
 def main() -> int:

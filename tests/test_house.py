@@ -28,7 +28,7 @@ PURE, MODELS, STORE, SELECTORS, SERVICES, TOP = range(6)
 FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "blocks", "winners", "batchform", "batchvalues"), PURE),
-        **dict.fromkeys(("plots", "charts"), PURE),
+        **dict.fromkeys(("plots", "charts", "rosters"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("journal", "limits", "leases"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),

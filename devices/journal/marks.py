@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from devices.journal import sql
 from devices.models import Watermark
 
 BATCH, FOLD, BASE, PURGED = "batch", "fold", "base", "purged"
@@ -29,6 +30,12 @@ def base_number() -> int:
 def purged_to() -> int:
     """No entries of batches numbered at most so are left in the journal."""
     return _mark(PURGED)
+
+
+def marks() -> dict[str, int]:
+    """All of them by name, as of one instant; those never set are 0."""
+    found = dict.fromkeys((BATCH, FOLD, BASE, PURGED), 0)
+    return found | dict(sql.rows("SELECT name, number FROM devices_watermark"))
 
 
 def _mark(name: str) -> int:

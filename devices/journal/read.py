@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from devices import blocks, models
-from devices.journal import fold, marks, sql
+from devices.journal import columns, fold, marks, sql
 from devices.journal.fold import Key
 from devices.readings import DAY, NEVER, Ints, Masks
 
@@ -22,7 +22,6 @@ BASES = "devices_baseblock"
 Grid = tuple[int, int, str]  # seconds, grid offset, zone of one-day channels
 _NO_NUMBERS = np.zeros((0, 0), np.int64)
 _NO_REVISIONS = np.zeros((0, 0), np.uint16)
-_PLACE = np.dtype([("channel", ">i8"), ("day", ">i4"), ("folded_to", ">i8"), ("flagged", "i1")])
 
 
 class ChannelKey(NamedTuple):
@@ -123,10 +122,12 @@ def grid_read(
     end: int,
     *,
     horizon: int | None = None,
+    numbers: bool = False,
     versions: bool = False,
     index: npt.NDArray[np.int64] | None = None,
 ) -> Table:
-    """What `tables_read` reads, of channels known to be of one grid."""
+    """What `tables_read` reads, of channels known to be of one grid; `numbers`: with those of the
+    slots, but without their revisions."""
     seconds, offset, zone = grid
     first, last = blocks.days_touching(start, end, offset, zone)
     days = range(first, last + 1)
@@ -137,14 +138,15 @@ def grid_read(
         days = days[low // slots : (high - 1) // slots + 1]
         low, high = (at - low // slots * slots for at in (low, high))
     reading = _Reading(grid, ids, days, slice(low, max(low, high)))
-    return reading.table(index, horizon, versions)
+    names = columns.NUMBERED if numbers else columns.PLAIN
+    return reading.table(index, horizon, columns.VERSIONED if versions else names)
 
 
 def days_read(
     grid: Grid, ids: list[int], days: Sequence[int], *, horizon: int | None = None
 ) -> Table:
-    """These days, ascending, of channels known to be of one grid, with versions."""
-    return _Reading(grid, ids, days, slice(None)).table(None, horizon, True)
+    """These days, ascending, of channels known to be of one grid, with the slots' numbers."""
+    return _Reading(grid, ids, days, slice(None)).table(None, horizon, columns.NUMBERED)
 
 
 class _Reading:
@@ -152,61 +154,49 @@ class _Reading:
 
     def __init__(self, grid: Grid, ids: list[int], days: Sequence[int], cut: slice) -> None:
         self.ids = ids
-        self.place = {channel: row for row, channel in enumerate(ids)}
-        self.slots = DAY // grid[0]
         self.days = days
-        self.nth = {day: column for column, day in enumerate(days)}
+        self.slots = DAY // grid[0]
         self.cut = cut
         self.ends = np.concatenate([blocks.day_ends(day, *grid) for day in days])[cut]
+        self.order = np.argsort(ids)
+        self.sorted = np.array(ids, np.int64)[self.order]
 
-    def table(self, index: Any, horizon: int | None, versions: bool) -> Table:
+    def table(self, index: Any, horizon: int | None, names: Sequence[str]) -> Table:
+        """What stands as of the horizon; `names`: the packed columns it takes."""
+        marked = marks.marks()
         if horizon is None:
-            horizon = marks.horizon()
-        done = marks.folded_to()
-        if horizon < marks.base_number():
+            horizon = marked[marks.BATCH]
+        if horizon < marked[marks.BASE]:
             raise marks.HorizonGone(f"readings as of batch {horizon} are no longer kept")
-        if index is None:
-            index = np.arange(len(self.ids))
-        shape = (len(self.ids), len(self.days) * self.slots)
         if not len(self.ends):
             none = np.zeros((len(self.ids), 0), np.int64)
-            mask = np.zeros((len(self.ids), 0), np.uint16)
-            return Table(index, self.ends, none, mask, none, mask)
+            masks = none.astype(np.uint16)
+            return Table(np.arange(len(self.ids)), self.ends, none, masks, none, masks)
+        done = marked[marks.FOLD]
         waiting = self._waiting(done, horizon) if done < horizon else []
-        if not versions and not waiting and sql.is_postgres():
-            packed = self._packed(horizon)
-            if packed is not None:
-                counts, status = packed
-                status = None if status is None else status.reshape(shape)[:, self.cut]
-                return Table(index, self.ends, counts.reshape(shape)[:, self.cut], status)
-        found = self._blocks(versions)
-        days = self._assemble(found, versions)
-        self._refold(found, days, horizon)
+        stack = self._stack(horizon, names)
         if waiting:
-            self._overlay(found, days, waiting)
+            self._overlay(stack, waiting)
+        shape = (len(self.ids), len(self.days) * self.slots)
         cut = np.s_[:, self.cut]
-        status = days.status
         return Table(
-            index,
+            np.arange(len(self.ids)) if index is None else index,
             self.ends,
-            days.counts.reshape(shape)[cut],
-            None if status is None else status.reshape(shape)[cut],
-            days.numbers.reshape(shape)[cut] if versions else _NO_NUMBERS,
-            days.revisions.reshape(shape)[cut] if versions else _NO_REVISIONS,
+            stack.counts.reshape(shape)[cut],
+            None if stack.status is None else stack.status.reshape(shape)[cut],
+            stack.numbers.reshape(shape)[cut] if "numbers" in names else _NO_NUMBERS,
+            stack.revisions.reshape(shape)[cut] if "revisions" in names else _NO_REVISIONS,
         )
 
     def _where(self, table: str) -> tuple[str, list[Any]]:
-        condition, ids = sql.any_of(f"{table}.channel_id", self.ids)
+        """The condition of these channels and days; a range of channels that lie close together
+        is read in one sweep, and may hold others."""
         days, params = self._days(table)
+        low, high = int(self.sorted[0]), int(self.sorted[-1])
+        if high - low <= 2 * len(self.ids):
+            return f"{table}.channel_id BETWEEN %s AND %s AND {days}", [low, high, *params]
+        condition, ids = sql.any_of(f"{table}.channel_id", self.ids)
         return f"{condition} AND {days}", [ids, *params]
-
-    def _range(self) -> tuple[str, list[Any]] | None:
-        """The same for channels that lie close together: a range is read in one sweep."""
-        low, high = min(self.ids), max(self.ids)
-        if high - low > 2 * len(self.ids):
-            return None
-        days, params = self._days("t")
-        return f"t.channel_id BETWEEN %s AND %s AND {days}", [low, high, *params]
 
     def _days(self, table: str) -> tuple[str, list[Any]]:
         first, last = self.days[0], self.days[-1]
@@ -214,89 +204,29 @@ class _Reading:
             return f"{table}.day BETWEEN %s AND %s", [sql.day_param(first), sql.day_param(last)]
         return sql.any_day(f"{table}.day", self.days)
 
-    def _row(self, channel: int, day: int) -> int:
-        return self.place[channel] * len(self.days) + self.nth[day]
+    def _rows(self, channel: Ints, day: Ints) -> Ints:
+        """The rows of channel-days; -1 where it was not asked for."""
+        near = np.searchsorted(self.sorted, channel).clip(max=len(self.sorted) - 1)
+        rows = self.order[near] * len(self.days) + np.searchsorted(self.days, day)
+        return np.where(self.sorted[near] == channel, rows, -1)
 
-    def _packed(self, horizon: int) -> tuple[Any, Masks | None] | None:
-        """All blocks in one row, put end to end by the database: the short way for most days.
+    def _key(self, row: int) -> Key:
+        return self.ids[row // len(self.days)], self.days[row % len(self.days)]
 
-        None when a block is wide, or was folded past the horizon: then they are read by row.
-        """
-        condition, params = self._range() or self._where("t")
-        [(places, counts, status, widest)] = sql.rows(
-            "SELECT string_agg(int8send(t.channel_id) || int4send(t.day - DATE '1970-01-01') "
-            "|| int8send(t.folded_to) || CASE WHEN t.status = ''::bytea THEN '\\x00'::bytea "
-            "ELSE '\\x01'::bytea END, ''::bytea), string_agg(t.counts, ''::bytea), "
-            "string_agg(t.status, ''::bytea), max(length(t.counts)) "
-            f"FROM devices_intervalblock t WHERE {condition}",
-            params,
-        )
-        total, slots = len(self.ids) * len(self.days), self.slots
-        found = np.frombuffer(places or b"", _PLACE)
-        if widest not in (None, 4 * slots) or (found["folded_to"] > horizon).any():
-            return None
-        order = np.argsort(self.ids)
-        sorted_ids = np.array(self.ids)[order]
-        near = np.searchsorted(sorted_ids, found["channel"]).clip(max=len(sorted_ids) - 1)
-        asked = sorted_ids[near] == found["channel"]  # a range may hold others, too
-        rows = order[near] * len(self.days) + np.searchsorted(self.days, found["day"])
-        stack = np.zeros((total, slots), np.int32)
-        stack[rows[asked]] = np.frombuffer(counts or b"", "<i4").reshape(-1, slots)[asked]
-        if not status and np.count_nonzero(asked) == total:
-            return stack, None
-        mask = np.full((total, slots), NEVER, np.uint16)
-        mask[rows[asked]] = 0
-        flagged = found["flagged"] == 1
-        masks = np.frombuffer(status or b"", "<u2").reshape(-1, slots)
-        mask[rows[flagged & asked]] = masks[asked[flagged]]
-        return stack, mask
-
-    def _blocks(self, versions: bool) -> dict[int, tuple[bytes, bytes, bytes, bytes, int]]:
-        """Blocks of the period by row."""
+    def _stack(self, horizon: int, names: Sequence[str]) -> "_Stack":
+        """The blocks, those that hold something from after the horizon folded again."""
         condition, params = self._where("t")
-        revisions = "t.revisions" if versions else "NULL"
-        found = sql.rows(
-            f"SELECT t.channel_id, {sql.day_column('t.day')}, t.counts, t.status, t.numbers, "
-            f"{revisions}, t.folded_to FROM devices_intervalblock t WHERE {condition}",
-            params,
-        )
-        row, back = self._row, sql.day_back
-        return {row(f[0], back(f[1])): f[2:] for f in found}
-
-    def _assemble(self, found: dict[int, Any], versions: bool) -> "_Stack":
-        total, slots = len(self.ids) * len(self.days), self.slots
-        width = 8 if any(len(block[0]) != 4 * slots for block in found.values()) else 4
-        nothing = bytes(width * slots)
-        cells = [nothing] * total
-        for row, block in found.items():
-            cells[row] = block[0]
-        if width == 8:
-            cells = [blocks.unpack_counts(c, slots).astype("<i8").tobytes() for c in cells]
-        counts = np.frombuffer(bytearray(b"".join(cells)), f"<i{width}").reshape(total, slots)
-        flagged = {row: block[1] for row, block in found.items() if block[1]}
-        status = None
-        if flagged or versions or len(found) < total:
-            status = np.zeros((total, slots), np.uint16)
-            for row, mask in flagged.items():
-                status[row] = np.frombuffer(mask, "<u2")
-            if len(found) < total:
-                absent = np.ones(total, bool)
-                absent[list(found)] = False
-                status[absent] = NEVER
-        stack = _Stack(counts, status, total, slots, versions)
-        if versions:
-            for row, block in found.items():
-                stack.numbers[row] = blocks.unpack_numbers(block[2], slots)
-                stack.revisions[row] = blocks.unpack_status(block[3], slots)
+        found = columns.columns_fetch(condition, params, names)
+        if "numbers" not in names and (found.folded_to > horizon).any():
+            return self._stack(horizon, columns.NUMBERED)
+        rows = self._rows(found.channel, found.day)
+        stack = _Stack.of(found, rows, len(self.ids) * len(self.days), self.slots)
+        if "numbers" in names:
+            later = (stack.folded_to > horizon) & (stack.numbers.max(axis=1) > horizon)
+            self._refold(stack, np.flatnonzero(later).tolist(), horizon)
         return stack
 
-    def _refold(self, found: dict[int, Any], stack: "_Stack", horizon: int) -> None:
-        """Fold again what stands from after the horizon."""
-        rows = [
-            row
-            for row, block in found.items()
-            if block[4] > horizon and blocks.newest_number(block[2]) > horizon
-        ]
+    def _refold(self, stack: "_Stack", rows: list[int], horizon: int) -> None:
         if not rows:
             return
         keys = [self._key(row) for row in rows]
@@ -332,37 +262,62 @@ class _Reading:
         query = fold.entry_sql(f"{of_batches} AND {condition}")
         return list(fold.entries_of(sql.rows(query, [batch_ids, *params])))
 
-    def _overlay(self, found: dict[int, Any], stack: "_Stack", entries: list[fold.Slots]) -> None:
+    def _overlay(self, stack: "_Stack", entries: list[fold.Slots]) -> None:
         """Fold in what waits."""
         keys = list(dict.fromkeys(entry[:2] for entry in entries))
-        rows = [self._row(*key) for key in keys]
-        after = [found[row][4] if row in found else 0 for row in rows]
+        every = self._rows(*np.array(keys, np.int64).T)
+        asked = [key for key, row in zip(keys, every.tolist(), strict=True) if row >= 0]
+        rows = every[every >= 0].tolist()
+        mine = set(asked)
         days = stack.take(rows)
-        fold.apply(days, keys, entries, after)
+        after = stack.folded_to[rows].tolist()
+        fold.apply(days, asked, [entry for entry in entries if entry[:2] in mine], after)
         stack.put(rows, days)
 
-    def _key(self, row: int) -> Key:
-        return self.ids[row // len(self.days)], self.days[row % len(self.days)]
 
-
+@dataclass(slots=True)
 class _Stack:
-    """Rows of channel-days under assembly; status only where something is not plain."""
+    """Rows of channel-days under assembly, (t, s); status only where something is not plain.
 
-    def __init__(self, counts: Any, status: Any, total: int, slots: int, versions: bool) -> None:
-        self.counts = counts
-        self.status = status
-        self.versions = versions
-        shape = (total, slots) if versions else (0, slots)
-        self.numbers = np.zeros(shape, np.int64)
-        self.revisions = np.zeros(shape, np.uint16)
+    `folded_to` (t,), 0 where no block stands. Numbers and revisions are empty if not asked for.
+    """
+
+    counts: Any
+    status: Masks | None
+    numbers: Ints
+    revisions: Masks
+    folded_to: Ints
+
+    @classmethod
+    def of(cls, found: columns.Columns, rows: Ints, total: int, slots: int) -> "_Stack":
+        """Blocks put in their rows; those of row -1 are left out."""
+        asked = rows >= 0
+        places = rows[asked]
+        packed = found.counts(slots)
+        counts = np.zeros((total, slots), packed.dtype)
+        counts[places] = packed[asked]
+        folded_to = np.zeros(total, np.int64)
+        folded_to[places] = found.folded_to[asked]
+        status = None
+        if found.blobs["status"] or len(places) < total:
+            status = np.full((total, slots), NEVER, np.uint16)
+            _put_masks(status, found, "status", rows)
+        numbers = np.zeros((total if "numbers" in found.blobs else 0, slots), np.int64)
+        if len(numbers):
+            numbers[places] = found.numbers(slots)[asked]
+        revisions = np.zeros((total if "revisions" in found.blobs else 0, slots), np.uint16)
+        if len(revisions):
+            _put_masks(revisions, found, "revisions", rows)
+        return cls(counts, status, numbers, revisions, folded_to)
 
     def take(self, rows: list[int]) -> blocks.Days:
         """Copies of rows, to be folded into."""
         days = blocks.Days.empty(len(rows), self.counts.shape[1])
         days.counts[:] = self.counts[rows]
         days.status[:] = 0 if self.status is None else self.status[rows]
-        if self.versions:
+        if len(self.numbers):
             days.numbers[:] = self.numbers[rows]
+        if len(self.revisions):
             days.revisions[:] = self.revisions[rows]
         return days
 
@@ -374,6 +329,15 @@ class _Stack:
         if self.status is None:
             self.status = np.zeros(self.counts.shape, np.uint16)
         self.status[rows] = days.status
-        if self.versions:
+        if len(self.numbers):
             self.numbers[rows] = days.numbers
+        if len(self.revisions):
             self.revisions[rows] = days.revisions
+
+
+def _put_masks(into: Masks, found: columns.Columns, name: str, rows: Ints) -> None:
+    """Masks of one name put in their rows; 0 where a block has none."""
+    asked = rows >= 0
+    has, masks = found.masks(name, into.shape[1])
+    into[rows[asked]] = 0
+    into[rows[has & asked]] = masks[asked[has]]

@@ -67,6 +67,23 @@ def chunks(
                 yield chunk
 
 
+def flow(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[list[tuple[Any, ...]]]:
+    """The same without a cursor, which would keep PostgreSQL from reading with several processes.
+
+    Until the last list nothing else may be asked on the connection.
+    """
+    if not is_postgres():
+        yield from chunks(sql, params, size)
+        return
+    import psycopg
+
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as raw:
+        found = raw.stream(sql, params, binary=True, size=size)
+        while chunk := list(itertools.islice(found, size)):
+            yield chunk
+
+
 @contextmanager
 def snapshot(writes: bool = False) -> Iterator[None]:
     """All queries of the block see one state of the database (PostgreSQL, outermost only).
@@ -84,6 +101,20 @@ def snapshot(writes: bool = False) -> Iterator[None]:
             mode = "READ WRITE" if writes else "READ ONLY"
             c.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, {mode}")
         yield
+
+
+@contextmanager
+def by_index() -> Iterator[None]:
+    """Queries of the block ask for few rows of large tables: in a transaction on PostgreSQL, pages
+    found through an index then count little more than pages read in a row. As delivered it reads
+    whole tables sooner, which takes longer the more they hold."""
+    if not (is_postgres() and connection.in_atomic_block):
+        yield
+        return
+    with connection.cursor() as c:
+        c.execute("SET LOCAL random_page_cost = 1.1")
+        yield
+        c.execute("SET LOCAL random_page_cost TO DEFAULT")
 
 
 def array_text(values: Iterable[Any]) -> str:

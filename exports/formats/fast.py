@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +42,25 @@ def texts_of(texts: Sequence[bytes]) -> Texts:
     width = max(1, -(-longest // 8))
     table = np.array(texts, dtype=f"S{8 * width}").view(np.uint64)
     return Texts(table.reshape(len(texts), width), sizes, longest)
+
+
+def template_texts(template: bytes, columns: Sequence[npt.NDArray[np.bytes_]]) -> Texts:
+    """A template's texts for rows of values: columns (size,), one for each of its `%s`.
+
+    NULs stand within these texts, too, where a value is shorter than its column.
+    """
+    fixed = (template % ((b"\0",) * len(columns))).split(b"\0")
+    rows = len(columns[0])
+    sizes = np.full(rows, sum(map(len, fixed)), np.int64)
+    pieces: list[npt.NDArray[np.uint8]] = []
+    for text, column in zip_longest(fixed, columns):
+        pieces.append(np.broadcast_to(np.frombuffer(text, np.uint8), (rows, len(text))))
+        if column is not None:
+            sizes += np.char.str_len(column)
+            pieces.append(np.ascontiguousarray(column).view(np.uint8).reshape(rows, -1))
+    width = sum(piece.shape[1] for piece in pieces)
+    pieces.append(np.zeros((rows, -width % 8), np.uint8))
+    return Texts(np.concatenate(pieces, axis=1).view(np.uint64), sizes, int(sizes.max()))
 
 
 def value_texts(

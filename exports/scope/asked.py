@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from devices.readings import DeviceInfo
-
 ORDERS = ("device_id", "meter_number", "serial_number")
 # A window for runs without a period: nothing in the store lies outside.
 BEGINNING, NEVER_ENDING = 0, 1 << 34
@@ -91,8 +89,3 @@ class Scope:
         if self.horizon is None:
             raise ValueError("the scope has no horizon yet")
         return self.horizon
-
-    def key(self, info: DeviceInfo) -> str:
-        """What the file is sorted by."""
-        text: str = getattr(info, self.order)
-        return text

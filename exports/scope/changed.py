@@ -6,6 +6,7 @@ what stood, has no newer winner. All else carries NEVER.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ def frame(part: Part, scope: Scope) -> Frame | None:
         return None
     place = np.cumsum(used) - 1
     return Frame(
-        [info for info, kept in zip(part.devices(), used.tolist(), strict=True) if kept],
+        part.devices().take(np.flatnonzero(used).tolist()),
         [replace(sheet, devices=place[sheet.devices]) for sheet in sheets],
         {int(place[at]): mine for at, mine in reads.items()},
         {int(place[at]): mine for at, mine in events.items()},
@@ -60,15 +61,18 @@ class _Days:
     def __init__(self, part: Part, scope: Scope) -> None:
         self.part, self.scope = part, scope
         ids, starts = np.unique(part.day_channel, return_index=True)
-        groups = np.split(part.day, starts[1:]) if len(ids) else []
-        self.own = dict(zip(ids.tolist(), groups, strict=True))
+        borders, days = np.append(starts, len(part.day)).tolist(), part.day.tolist()
+        self.own = {
+            channel: tuple(days[start:end])
+            for channel, (start, end) in zip(ids.tolist(), pairwise(borders), strict=True)
+        }
         self.hulls: dict[int, tuple[int, int]] = {}
         if scope.grain == "span":
             for channel, stay in zip(part.channel.tolist(), part.stay.tolist(), strict=True):
                 if channel in self.own:
-                    device, days = int(part.device[stay]), self.own[channel]
-                    low, high = self.hulls.get(device, (int(days[0]), int(days[-1])))
-                    self.hulls[device] = min(low, int(days[0])), max(high, int(days[-1]))
+                    device, own = int(part.device[stay]), self.own[channel]
+                    low, high = self.hulls.get(device, (own[0], own[-1]))
+                    self.hulls[device] = min(low, own[0]), max(high, own[-1])
 
     def of(self, row: int) -> tuple[int, ...]:
         """The days of a row of the part's channels: those that hold candidates, and as many
@@ -78,8 +82,8 @@ class _Days:
             return tuple(range(low - 1, high + 2))
         days = self.own[int(self.part.channel[row])]
         if self.scope.grain == "day":
-            days = np.unique(days[:, None] + np.arange(-1, 2))
-        return tuple(days.tolist())
+            return tuple(sorted({day + n for day in days for n in (-1, 0, 1)}))
+        return days
 
 
 class _Read(NamedTuple):
@@ -102,7 +106,7 @@ def _sheets(part: Part, scope: Scope) -> list[Sheet]:
     if scope.grain == "span":
         kept = _spans(part, found)
     elif scope.grain == "day":
-        kept = [_whole_days(part, scope, channels, read) for read in found]
+        kept = [_whole_days(part, scope, read) for read in found]
     else:
         kept = [read.changed for read in found]
     made = (
@@ -157,7 +161,7 @@ def _starts(day: int, grid: journal.Grid) -> Ints:
     return blocks.day_ends(day, *grid) - grid[0]
 
 
-def _whole_days(part: Part, scope: Scope, channels: Sequence[Channel], read: _Read) -> Flags:
+def _whole_days(part: Part, scope: Scope, read: _Read) -> Flags:
     """Every slot of the local days that hold a changed one, channel by channel."""
     own = part.infos[ZONE]
     zones = [scope.zone or own[at] for at in part.stay[read.rows].tolist()]

@@ -63,7 +63,7 @@ def changed_since(scope: Scope) -> bool:
 
     False is certain; after True the run may still find nothing.
     """
-    return bool(scope.extra or scope.extra_reads or _batches(scope))
+    return bool(scope.extra or scope.extra_reads or batches_since(scope))
 
 
 def changes_of(scope: Scope) -> Changes:
@@ -73,7 +73,7 @@ def changes_of(scope: Scope) -> Changes:
         raise ValueError("the scope asks for a period, not for what changed")
     if since < journal.base_number():
         raise journal.HorizonGone(f"what changed since batch {since} is no longer kept")
-    batches = _batches(scope)
+    batches = batches_since(scope)
     channel, day, after, owner = _days(scope, since, batches) if scope.intervals else (_NONE,) * 4
     reads = _reads(scope, since, batches) if scope.registers else ()
     events = _events(scope, batches) if scope.events else []
@@ -86,7 +86,7 @@ def changes_of(scope: Scope) -> Changes:
     )
 
 
-def _batches(scope: Scope) -> Batches:
+def batches_since(scope: Scope) -> Batches:
     """The batches numbered in (since, horizon]."""
     found = sql.rows(
         "SELECT id, received FROM devices_batch WHERE number > %s AND number <= %s",
@@ -122,10 +122,8 @@ def _days(scope: Scope, since: int, batches: Batches) -> tuple[Ints, Ints, Ints,
     return channel, day, after, owners[1][np.searchsorted(owners[0], channel)]
 
 
-def _journal_days(batches: Batches) -> list[tuple[int, int]]:
-    """Channel and day of what the batches brought, by the journal's key of its batches."""
-    if not batches:
-        return []
+def journal_days_sql(batches: Batches) -> tuple[str, list[Any]]:
+    """The query of what some batches brought, by the journal's key of its batches."""
     condition, ids = sql.any_of("e.batch_id", [pk for pk, _ in batches])
     params = [ids]
     if sql.is_postgres():  # the months name the partitions
@@ -135,7 +133,15 @@ def _journal_days(batches: Batches) -> list[tuple[int, int]]:
         f"SELECT DISTINCT e.channel_id, {sql.day_column('e.day')} "
         f"FROM devices_journalentry e WHERE {condition}"
     )
-    return [(channel, sql.day_back(day)) for channel, day in sql.stream(query, params)]
+    return query, params
+
+
+def _journal_days(batches: Batches) -> list[tuple[int, int]]:
+    """Channel and day of what the batches brought."""
+    if not batches:
+        return []
+    rows = sql.stream(*journal_days_sql(batches))
+    return [(channel, sql.day_back(day)) for channel, day in rows]
 
 
 def _owners(scope: Scope, channels: Sequence[int]) -> tuple[Ints, Ints]:

@@ -74,7 +74,7 @@ def _sheets(part: Part, scope: Scope) -> Iterator[Sheet]:
     whole = (part.opened == first) & (part.closed == last)
     cut: list[Sheet] = []
     for grid, rows in grids_of(channels, part.kind):
-        asked = {"horizon": scope.number, "versions": scope.arrivals}
+        asked = {"horizon": scope.number, "numbers": scope.arrivals}
         own = rows[whole[rows]]
         if len(own):
             ids = part.channel[own].tolist()

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from devices import journal
 from devices.journal import sql
@@ -20,7 +19,6 @@ from exports.scope.inventory import (
     MEMBERSHIPS,
     MULTIPLIER,
     PK,
-    PLAIN,
     WHAT,
     Row,
     Window,
@@ -49,30 +47,41 @@ def parts_freeze(scope: Scope, devices_a_part: int = PART_DEVICES) -> Iterator[F
     with sql.snapshot():
         if scope.horizon is None:
             scope = replace(scope, horizon=journal.horizon())
-        changes = None if scope.since is None else changes_of(scope)
-        window = _window(scope, changes)
-        if window.ids is not None and not window.ids:
-            return
-        eras = inventory.eras(scope, window) if scope.intervals else {}
-        for rows in inventory.parts_of_rows(scope, window, devices_a_part):
-            part = _Assembly(scope, window, rows).part(eras)
-            if changes is not None:
-                part = _concerned(part, scope, changes)
-            if len(part.device):
-                keys = list(map(scope.key, part.devices()))
-                devices = len(np.unique(part.device))
-                yield Frozen(pack(part), devices, keys[0], keys[-1], scope.number)
+        # Complete before the first is handed over: the rows flow on the caller's connection.
+        if scope.since is None:
+            frozen = list(_frozen(scope, Window(scope.first, scope.last), None, devices_a_part))
+        else:
+            with sql.by_index():
+                frozen = _changed(scope, devices_a_part)
+    yield from frozen
 
 
-def _window(scope: Scope, changes: Changes | None) -> Window:
-    """The period; of changes, what of it they lie in."""
-    if changes is None:
-        return Window(scope.first, scope.last)
+def _changed(scope: Scope, devices_a_part: int) -> list[Frozen]:
+    """The parts of what changed, over as much of the period as it lies in."""
+    changes = changes_of(scope)
     ids = changes.devices()
     if not ids:
-        return Window(scope.first, scope.last, [])
+        return []
     low, high = changes.hull()
-    return Window(max(low, scope.first), min(high, scope.last), ids)
+    window = Window(max(low, scope.first), min(high, scope.last), ids)
+    return list(_frozen(scope, window, changes, devices_a_part))
+
+
+def _frozen(
+    scope: Scope, window: Window, changes: Changes | None, devices: int
+) -> Iterator[Frozen]:
+    """The parts of a window; of changes, with nothing but what they concern."""
+    eras = inventory.eras(scope, window) if scope.intervals else {}
+    histories = inventory.histories(scope, window)
+    place = DeviceInfo._fields.index(scope.order)
+    for rows in inventory.parts_of_rows(scope, window, devices):
+        part = _Assembly(scope, window, rows).part(eras, histories)
+        if changes is not None:
+            part = _concerned(part, scope, changes)
+        if len(part.device):
+            keys = part.infos[place]
+            count = int(np.count_nonzero(np.diff(part.device, prepend=-1)))
+            yield Frozen(pack(part), count, keys[0], keys[-1], scope.number)
 
 
 class Stays(NamedTuple):
@@ -98,10 +107,10 @@ class _Assembly:
         self.owner = np.cumsum(starts) - 1  # the place of each row's device among them
         self.pk = pk[self.first]
 
-    def part(self, eras: inventory.Eras) -> Part:
+    def part(self, eras: inventory.Eras, histories: stays.Histories) -> Part:
         """The stays and channels of the rows."""
-        plain = np.array(self._of_devices(PLAIN), bool)
-        there = self._whole() if plain.all() else self._cut(plain)
+        cut = [place for place, pk in enumerate(self.pk.tolist()) if pk in histories]
+        there = self._cut(set(cut), histories) if cut else self._whole()
         opens = np.cumsum(there.sizes) - there.sizes  # each device's first stay
         rows = np.array([row for row, pk in enumerate(self.columns[CHANNEL]) if pk is not None])
         rows = rows.astype(np.int64)
@@ -150,23 +159,18 @@ class _Assembly:
             np.ones(size, np.int64),
         )
 
-    def _cut(self, plain: npt.NDArray[np.bool_]) -> Stays:
+    def _cut(self, cut: set[int], histories: stays.Histories) -> Stays:
         """Some devices have several stays, or none."""
         infos = list(zip(*self._infos(), strict=True))
         multipliers = self._of_devices(MULTIPLIER)
-        pks, window = self.pk.tolist(), self.window
-        whos = [
-            (pks[place], *infos[place][:3], *infos[place][6:8])
-            for place in np.flatnonzero(~plain).tolist()
-        ]
-        cut = stays.stays_of(whos, window.start, window.end, self.scope.selection.groups)
+        window = self.window
         found: list[stays.Stay] = []
         sizes = []
-        for place, pk in enumerate(pks):
-            here = cut.get(pk, [])
-            if plain[place]:
-                whole = (infos[place], multipliers[place], window.first, window.last)
-                here = [stays.Stay(*whole)]
+        for place, (pk, info) in enumerate(zip(self.pk.tolist(), infos, strict=True)):
+            if place in cut:
+                here = list(histories.stays(pk, info[:3], info[6:8]))
+            else:
+                here = [stays.Stay(info, multipliers[place], window.first, window.last)]
             sizes.append(len(here))
             found += here
         columns = zip(*(stay.info for stay in found), strict=True)

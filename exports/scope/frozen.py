@@ -17,7 +17,8 @@ import msgspec
 import numpy as np
 
 from devices import blocks
-from devices.readings import Channel, DeviceInfo, Ints
+from devices.readings import Channel, Ints
+from devices.rosters import Roster
 
 VERSION = 1
 LEVEL = 1  # most columns are constant or rise by one; more effort gains little
@@ -66,12 +67,11 @@ class Part:
     events: Ints = field(default_factory=lambda: _NONE)
     reads: tuple[Read, ...] = ()
 
-    def devices(self) -> list[DeviceInfo]:
+    def devices(self) -> Roster:
         """Who the stays are of."""
         *texts, groups, cycles = self.infos
         lists = {text: tuple(text.split(LIST)) if text else () for text in set(groups)}
-        made = map(lists.__getitem__, groups)
-        return list(map(DeviceInfo._make, zip(*texts, made, cycles, strict=True)))
+        return Roster((*texts, list(map(lists.__getitem__, groups)), cycles))
 
     def channels(self) -> list[Channel]:
         """The channels of the kinds."""
@@ -166,6 +166,9 @@ def _sums(packed: bytes) -> Ints:
 
 def slices(part: Part, ends: Sequence[int]) -> Iterator[Part]:
     """A part cut after these numbers of stays, the last of them all."""
+    if len(ends) == 1:
+        yield part
+        return
     low = 0
     for high in ends:
         mine = (part.stay >= low) & (part.stay < high)

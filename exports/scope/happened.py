@@ -82,7 +82,9 @@ def events(part: Part, scope: Scope) -> Events:
             end=instant(scope.last),
         )
         if scope.since is None
-        else events_for_export(np.unique(part.device).tolist(), scope.number, ids=part.events)
+        else events_for_export(
+            np.unique(part.device).tolist(), scope.number, ids=part.events.tolist()
+        )
     )
     found: Events = {}
     for device, at, event in chosen:

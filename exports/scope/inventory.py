@@ -1,7 +1,7 @@
 """The inventory of a window as rows, in the file's order: devices with their channels.
 
 One query streams devices, the installation and the channels that hold for the whole window; what
-changed within it is asked for apart (stays.py, `eras`), for few devices in any window.
+changed within it is asked for apart, before (`histories`, `eras`): few devices in any window.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,16 @@ import numpy as np
 from django.db.models import Q
 
 from devices.journal import sql
-from devices.models import Channel
+from devices.models import Channel, Membership
 from devices.readings import instant
 from exports.scope.asked import ORDERS, Scope, Selection
 from exports.scope.frozen import KIND, kind_text
-from exports.scope.stays import GROUPS, during
+from exports.scope.stays import GROUPS, Histories, during, histories_of
 
 Row = tuple[Any, ...]
-# A row's columns. `plain`: installation and group hold for the whole window. `kind`: KIND of the
-# channel as one text, its multiplier empty where the installation's counts.
-PK, INFO, PLAIN, MULTIPLIER, CHANNEL, WHAT = 0, slice(1, 11), 11, 12, 13, 14
-MEMBERSHIPS = 15
+# A row's columns; WHAT: KIND of the channel as one text, its multiplier empty where the
+# installation's counts.
+PK, INFO, MULTIPLIER, CHANNEL, WHAT, MEMBERSHIPS = 0, slice(1, 11), 11, 12, 13, 14
 ROWS = 4000  # fetched at once
 Era = tuple[int, datetime | None, datetime | None, str]  # channel, from, to, what it measures
 Eras = dict[int, list[Era]]
@@ -50,7 +49,7 @@ def parts_of_rows(scope: Scope, window: Window, devices: int) -> Iterator[list[R
     """The rows of so many devices at a time, or a few more: devices of one key stay together."""
     key = 1 + ORDERS.index(scope.order)
     held: list[Row] = []
-    for chunk in sql.chunks(*_rows_sql(scope, window), size=ROWS):
+    for chunk in sql.flow(*_rows_sql(scope, window), size=ROWS):
         held += chunk
         while cut := _cut(held, key, devices):
             yield held[:cut]
@@ -72,7 +71,7 @@ def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
     start, end = sql.instant_param(window.start), sql.instant_param(window.end)
     holds = "({0}.valid_from IS NULL OR {0}.valid_from <= %s) AND "
     holds += "({0}.valid_to IS NULL OR {0}.valid_to >= %s)"
-    plain, plain_params, where, where_params = _members_sql(scope.selection, holds, start, end)
+    where, where_params = _members_sql(scope.selection, start, end)
     channel, channel_params = _channel_sql(scope.selection)
     if scope.selection.devices:
         where += f" AND d.device_id IN ({_marks(scope.selection.devices)})"
@@ -92,15 +91,15 @@ def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
         SELECT d.id, d.device_id, d.meter_number, d.serial_number,
           COALESCE(i.service_point_id, ''), COALESCE(i.account_id, ''),
           COALESCE(i.premise_id, ''), k.code, d.time_zone, COALESCE(i.transformer_id, ''),
-          COALESCE(i.feeder_id, ''), i.id IS NOT NULL AND {plain},
-          {text.format("i.multiplier")}, c.id, {kind}, COALESCE(t.codes, '')
+          COALESCE(i.feeder_id, ''), {text.format("i.multiplier")}, c.id, {kind},
+          COALESCE(t.codes, '')
         FROM devices_device d JOIN devices_deviceclass k ON k.id = d.device_class_id
         LEFT JOIN devices_installation i ON i.device_id = d.id AND {holds.format("i")}
         LEFT JOIN devices_channel c ON c.device_id = d.id AND {holds.format("c")} {channel}
         LEFT JOIN ({GROUPS[sql.is_postgres()].format(among=among)}) t ON t.device_id = d.id
         WHERE {where}
         ORDER BY {sql.bytewise("d." + scope.order)}, d.id, c.number"""
-    params = [*plain_params, start, end, start, end, *channel_params]
+    params = [start, end, start, end, *channel_params]
     return query, [*params, end, end, *among_params, *where_params]
 
 
@@ -108,21 +107,14 @@ def _marks(values: Sequence[Any]) -> str:
     return ", ".join(["%s"] * len(values))
 
 
-def _members_sql(
-    selection: Selection, holds: str, start: Any, end: Any
-) -> tuple[str, list[Any], str, list[Any]]:
-    """Whether a device was in one of the groups all the time, and whether at any time."""
+def _members_sql(selection: Selection, start: Any, end: Any) -> tuple[str, list[Any]]:
+    """Whether a device was in one of the groups at any time of the window."""
     if not selection.groups:
-        return "TRUE", [], "TRUE", []
-    exists = (
+        return "TRUE", []
+    return (
         "EXISTS (SELECT 1 FROM devices_membership m JOIN devices_functionalgroup g "
         f"ON g.id = m.group_id WHERE m.device_id = d.id AND g.code IN ({_marks(selection.groups)})"
-    )
-    touches = "(m.valid_from < %s) AND (m.valid_to IS NULL OR m.valid_to > %s)"
-    return (
-        f"{exists} AND {holds.format('m')})",
-        [*selection.groups, start, end],
-        f"{exists} AND {touches})",
+        " AND m.valid_from < %s AND (m.valid_to IS NULL OR m.valid_to > %s))",
         [*selection.groups, end, start],
     )
 
@@ -134,6 +126,19 @@ def _channel_sql(selection: Selection) -> tuple[str, list[Any]]:
             condition += f" AND c.{column} IN ({_marks(chosen)})"
             params += chosen
     return condition, params
+
+
+def histories(scope: Scope, window: Window) -> Histories:
+    """What happened within the window to devices that may be selected."""
+    among = Q() if window.ids is None else Q(device_id__in=sql.id_set(window.ids))
+    chosen = scope.selection
+    if chosen.devices:
+        among &= Q(device__device_id__in=chosen.devices)
+    if chosen.groups:
+        members = Membership.objects.filter(group__code__in=chosen.groups)
+        members = during(members, window.start, window.end)
+        among &= Q(device_id__in=members.values("device_id"))
+    return histories_of(window.start, window.end, chosen.groups, among)
 
 
 def eras(scope: Scope, window: Window) -> Eras:

@@ -3,7 +3,8 @@
 Used for the devices that something happened to in the window; the rest are one stay each.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -54,65 +55,81 @@ def codes_split(codes: str) -> tuple[str, str]:
     return LIST.join(groups), min((code for kind, code in found if kind == CYCLE), default="")
 
 
-def stays_of(
-    devices: Sequence[tuple[Any, ...]], start: datetime, end: datetime, groups: Sequence[str]
-) -> dict[int, list[Stay]]:
-    """Each device cut where its installation changes, kept where one of the groups had it.
-
-    `devices`: primary key, device id, meter number, serial number, class, zone.
-    """
-    id_set = sql.id_set([device[0] for device in devices])
-    first, last = int(start.timestamp()), int(end.timestamp())
-    homes: dict[int, list[tuple[Any, ...]]] = {}
-    installed = during(Installation.objects.filter(device_id__in=id_set), start, end)
-    for home in installed.order_by("device_id", "valid_from").values_list(
-        *("device_id", "valid_from", "valid_to", "service_point_id", "account_id"),
-        *("premise_id", "transformer_id", "feeder_id", "multiplier"),
-    ):
-        homes.setdefault(home[0], []).append(home)
-    memberships = _memberships(id_set, start, end)
-    found: dict[int, list[Stay]] = {}
-    for pk, *names, device_class, zone in devices:
-        held = memberships.get(pk, ())
-        for low, high, place, multiplier in _places(homes.get(pk, ()), first, last):
-            for opened, closed in _windows(held, groups, low, high):
-                mine = LIST.join(code for code, a, b in held if a < closed and b >= closed)
-                info = (*names, *place[:3], device_class, zone, *place[3:], *codes_split(mine))
-                found.setdefault(pk, []).append(Stay(info, multiplier, opened, closed))
-    return found
-
-
 def epoch_or(instant: datetime | None, default: int) -> int:
     """Epoch seconds of an instant; the default where there is none."""
     return default if instant is None else int(instant.timestamp())
 
 
-def _places(
-    homes: Sequence[tuple[Any, ...]], first: int, last: int
-) -> Iterator[tuple[int, int, tuple[str, ...], str]]:
-    """The period cut by installations; stretches without one have empty identifiers."""
-    at = first
-    for home in homes:
-        start, end = epoch_or(home[1], first), min(epoch_or(home[2], last), last)
-        if start > at:
-            yield at, start, NOWHERE, ""
-        at = max(at, start)
-        if end > at:
-            yield at, end, home[3:8], str(home[8])
-        at = max(at, end)
-    if at < last:
-        yield at, last, NOWHERE, ""
-
-
 Membered = tuple[str, int, int]  # kind and code, from, to
 
 
-def _memberships(id_set: Any, start: datetime, end: datetime) -> dict[int, list[Membered]]:
-    """The memberships of some devices that touch a period, by start, cut to it."""
+@dataclass(frozen=True, slots=True)
+class Histories:
+    """Installations and memberships of the devices that something happened to in a window."""
+
+    first: int
+    last: int
+    groups: Sequence[str]
+    homes: dict[int, list[tuple[Any, ...]]]
+    memberships: dict[int, list[Membered]]
+
+    def __contains__(self, device: int) -> bool:
+        return device in self.homes
+
+    def stays(self, device: int, names: Sequence[str], what: Sequence[str]) -> Iterator[Stay]:
+        """The device cut where its installation changes, kept where one of the groups had it.
+
+        `names`: device id, meter number, serial number; `what`: class and zone.
+        """
+        held = self.memberships.get(device, ())
+        for low, high, place, multiplier in self._places(self.homes[device]):
+            for opened, closed in _windows(held, self.groups, low, high):
+                mine = LIST.join(code for code, a, b in held if a < closed and b >= closed)
+                info = (*names, *place[:3], *what, *place[3:], *codes_split(mine))
+                yield Stay(info, multiplier, opened, closed)
+
+    def _places(
+        self, homes: Sequence[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, int, tuple[str, ...], str]]:
+        """The window cut by installations; stretches without one have empty identifiers."""
+        at, last = self.first, self.last
+        for home in homes:
+            start, end = epoch_or(home[1], at), min(epoch_or(home[2], last), last)
+            if start > at:
+                yield at, start, NOWHERE, ""
+            at = max(at, start)
+            if end > at:
+                yield at, end, home[3:8], str(home[8])
+            at = max(at, end)
+        if at < last:
+            yield at, last, NOWHERE, ""
+
+
+def histories_of(start: datetime, end: datetime, groups: Sequence[str], among: Q) -> Histories:
+    """The histories of those devices of which an installation, or a membership in one of the
+    groups, begins or ends within a window; `among` narrows both by their `device`."""
+    within = Q(valid_from__gt=start, valid_from__lt=end) | Q(valid_to__gt=start, valid_to__lt=end)
+    ids = set(Installation.objects.filter(among, within).values_list("device_id", flat=True))
+    if groups:
+        chosen = Membership.objects.filter(among, within, group__code__in=groups)
+        ids.update(chosen.values_list("device_id", flat=True))
+    homes: dict[int, list[tuple[Any, ...]]] = {pk: [] for pk in ids}
+    installed = during(Installation.objects.filter(device_id__in=sql.id_set(ids)), start, end)
+    for home in installed.order_by("device_id", "valid_from").values_list(
+        *("device_id", "valid_from", "valid_to", "service_point_id", "account_id"),
+        *("premise_id", "transformer_id", "feeder_id", "multiplier"),
+    ):
+        homes[home[0]].append(home)
+    first, last = int(start.timestamp()), int(end.timestamp())
+    return Histories(first, last, groups, homes, _memberships(ids, start, end))
+
+
+def _memberships(ids: Collection[int], start: datetime, end: datetime) -> dict[int, list[Membered]]:
+    """The memberships of some devices that touch a window, by start, cut to it."""
     first, last = int(start.timestamp()), int(end.timestamp())
     found: dict[int, list[Membered]] = {}
     for pk, kind, code, opened, closed in (
-        during(Membership.objects.filter(device_id__in=id_set), start, end)
+        during(Membership.objects.filter(device_id__in=sql.id_set(ids)), start, end)
         .order_by("device_id", "valid_from", "group__code")
         .values_list("device_id", "kind", "group__code", "valid_from", "valid_to")
     ):

@@ -54,7 +54,7 @@ def test_devices_have_their_groups_apart():
     [first, *_] = part_of().devices()
     assert (first.device_id, first.meter_number, first.groups) == ("D0", "\\0 |", ("A", "B"))
     lonely = replace(part_of(1), infos=tuple([""] for _ in DeviceInfo._fields))
-    assert lonely.devices() == [DeviceInfo("", time_zone="", groups=())]
+    assert list(lonely.devices()) == [DeviceInfo("", time_zone="", groups=())]
 
 
 def test_a_fleet_of_plain_meters_is_small():

@@ -8,9 +8,10 @@ import pytest
 from django.utils import timezone
 
 from devices import journal
-from devices.models import FunctionalGroup, Installation, Membership
+from devices.models import Batch, FunctionalGroup, Installation, Membership
 from devices.readings import DAY, NEVER, RegisterRead, RegisterValue
 from devices.services.channels import channel_change
+from events.models import Event, EventType
 from exports.scope import Scope, Selection, frames, frames_read, parts_freeze
 from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
 
@@ -23,7 +24,8 @@ END = START + timedelta(days=1)
 
 
 def scope(order="device_id", intervals=True, **given):
-    options = {k: given.pop(k) for k in ("registers", "reads_at_end") if k in given}
+    names = ("registers", "reads_at_end", "margin", "events")
+    options = {k: given.pop(k) for k in names if k in given}
     start, end = given.pop("start", START), given.pop("end", END)
     return Scope(
         Selection(**given), start, end, journal.horizon(), order, intervals=intervals, **options
@@ -64,6 +66,19 @@ def home(device, service_point, start, end=None, multiplier="1"):
 
 
 LONG_AGO = START - timedelta(days=400)
+
+
+def event_post(device, when):
+    """An outage, in a batch of its own; its number."""
+    outage = EventType.objects.get_or_create(
+        mnemonic="PWR_OUTAGE", defaults={"category": "OUTG", "severity": "A", "state": "S"}
+    )[0]
+    number = batch_post([])
+    Event.objects.create(
+        device=device, type=outage, batch=Batch.objects.get(number=number), time=when,
+        received=timezone.now(), origin="S", category="OUTG", severity="A",
+    )  # fmt: skip
+    return number
 
 
 def test_devices_come_in_the_order_of_the_key_as_bytes():
@@ -258,3 +273,78 @@ def test_a_read_at_the_border_of_two_stays_closes_one_and_opens_the_other():
 
     assert reads() == [("SP1", [0]), ("SP2", [1]), ("SP3", [])]
     assert reads(reads_at_end=True) == [("SP1", [0, 1]), ("SP2", [1, 2]), ("SP3", [9])]
+
+
+def test_reads_around_the_period_come_where_a_margin_asks_for_them():
+    device = device_make("M")
+    home(device, "SP1", LONG_AGO, NOON)
+    home(device, "SP2", NOON)
+    times = [START - timedelta(minutes=16), START - timedelta(minutes=15), NOON,
+             NOON + timedelta(minutes=5), END, END + timedelta(minutes=14)]  # fmt: skip
+    batch_post([], [(device.pk, read_at(when, n)) for n, when in enumerate(times)])
+    [frame] = frames_for_scope(scope(intervals=False, registers=True, margin=900))
+    found = [[int(r.values[0].value) for r in meter.reads] for meter in frame.meters()]
+    assert found == [[1], [2, 3, 4, 5]]
+
+
+def test_groups_and_bill_cycle_are_those_of_the_stays_end():
+    device, plain = device_make("A"), device_make("B")
+    home(device, "SP1", LONG_AGO, NOON)
+    home(device, "SP2", NOON)
+    home(plain, "SP3", LONG_AGO)
+    kinds = {"C1": "BILL_CYCLE", "C2": "BILL_CYCLE", "G2": "GENERAL", "G1": "GENERAL"}
+    groups = {code: FunctionalGroup.objects.create(code=code, kind=kinds[code]) for code in kinds}
+    hour = timedelta(hours=1)
+    for owner, code, since, until in (
+        (device, "C1", LONG_AGO, START + hour),
+        (device, "C2", START + hour, None),
+        (device, "G2", LONG_AGO, None),
+        (device, "G1", LONG_AGO, NOON),
+        (plain, "G2", LONG_AGO, None),
+        (plain, "G1", LONG_AGO, None),
+        (plain, "C1", END, None),
+    ):
+        Membership.objects.create(
+            device=owner, group=groups[code], valid_from=since, valid_to=until
+        )
+    [frame] = frames_for_scope(scope())
+    assert [(d.service_point_id, d.groups, d.bill_cycle) for d in frame.devices] == [
+        ("SP1", ("G1", "G2"), "C2"),
+        ("SP2", ("G2",), "C2"),
+        ("SP3", ("G1", "G2"), ""),
+    ]
+
+
+def test_devices_of_one_key_are_in_one_part_and_one_frame(monkeypatch):
+    for n, meter in enumerate(("1", "2", "2", "2", "3")):
+        state = "unprovisioned" if n in (1, 2) else "provisioned"
+        channel_make(device_make(f"D{n}", meter_number=meter, state=state))
+    asked = scope("meter_number")
+    assert [part.devices for part in parts_freeze(asked, 2)] == [4, 1]
+    monkeypatch.setattr(frames, "FRAME_CELLS", 96)
+    assert [len(frame.devices) for frame in frames_for_scope(asked)] == [1, 3, 1]
+
+
+def test_freezing_again_gives_the_same_bytes():
+    for n in range(3):
+        device = device_make(f"F{n}")
+        home(device, "SP", LONG_AGO, NOON if n else None)
+        channel_make(device)
+    assert list(parts_freeze(scope())) == list(parts_freeze(scope()))
+
+
+def test_events_of_the_period_by_stay():
+    device = device_make("E")
+    home(device, "SP1", LONG_AGO, NOON)
+    home(device, "SP2", NOON)
+    for when in (START - timedelta(seconds=1), START, NOON, END):
+        event_post(device, when)
+    asked = scope(intervals=False, events=True)
+    event_post(device, START + timedelta(hours=1))
+    [frame] = frames_for_scope(asked)
+    assert {stay: [e.time for e in mine] for stay, mine in frame.events.items()} == {
+        0: [START],
+        1: [NOON],
+    }
+    [first] = frame.events[0]
+    assert (first.code, first.category, first.event_id) == ("PWR_OUTAGE", "OUTG", "")

@@ -1,5 +1,6 @@
 """What a run reads of what changed since a batch: slots, whole days, spans; reads, events."""
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,7 @@ from exports.scope import (
     parts_freeze,
 )
 from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
+from tests.exports.test_scope import event_post
 
 pytestmark = pytest.mark.django_db
 
@@ -246,6 +248,19 @@ def test_register_reads_whose_latest_version_is_newer():
     assert reads(start=START, end=noon) == []
 
 
+def test_events_that_newer_batches_brought():
+    device, other = device_make("A"), device_make("B")
+    event_post(other, START)
+    before = journal.horizon()
+    event_post(device, START)
+    asked = scope(before, events=True)
+    event_post(device, START + timedelta(hours=1))
+    assert [(m.device.device_id, [e.time for e in m.events]) for m in meters(asked)] == [
+        ("A", [START])
+    ]
+    assert meters(replace(asked, end=START)) == []
+
+
 def test_batches_behind_the_numbers_of_slots():
     channel = hourly()
     batch_post([entry_of(channel, D, 0, [1])], received=START)
@@ -288,3 +303,47 @@ def test_a_scope_says_what_it_asks_for():
         Scope(Selection(), START, None)
     with pytest.raises(ValueError, match="backlog"):
         Scope(Selection(), START, instant(D * DAY + 1), extra=(ExtraDay(1, D, 0),))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_runs_one_after_another_send_everything_that_stands(seed):
+    """Whatever arrives, is folded or withdrawn between runs: a receiver who keeps the latest of
+    each slot has what the store has, withdrawn slots apart; and no run repeats another."""
+    chance = random.Random(seed)
+    channels = [hourly(f"D{n}") for n in range(3)]
+    has, since, sent_at = {}, 0, {}
+    for _ in range(12):
+        for _ in range(chance.randrange(3)):
+            channel, day, slot = (
+                chance.choice(channels),
+                D + chance.randrange(2),
+                chance.randrange(20),
+            )
+            values = [chance.choice([None, 1, 2, 3]) for _ in range(chance.randint(1, 4))]
+            entry = entry_of(channel, day, slot, values, chance.choice([0, 2, 4]))
+            if chance.random() < 0.15:
+                entry = journal.withdrawal_entry(channel.pk, day, slot, 2)
+            batch_post([entry])
+            if chance.random() < 0.4:
+                journal.fold_all()
+        asked = scope(since, arrivals=True)
+        for meter in meters(asked, devices=1):
+            [series] = meter.series
+            for end, count, status, number in zip(
+                series.ends, series.counts, series.status, series.numbers, strict=True
+            ):
+                if status != NEVER:
+                    key = (meter.device.device_id, int(end))
+                    assert since < number <= asked.horizon
+                    assert sent_at.get(key) != number
+                    has[key], sent_at[key] = (int(count), int(status)), number
+        since = asked.horizon
+    stands = {}
+    for channel, series in zip(
+        channels, journal.series_read(channels, D * DAY, (D + 2) * DAY), strict=True
+    ):
+        for end, count, status in zip(series.ends, series.counts, series.status, strict=True):
+            if status != NEVER:
+                stands[channel.device.device_id, int(end)] = (int(count), int(status))
+    assert stands
+    assert {key: value for key, value in has.items() if key in stands} == stands

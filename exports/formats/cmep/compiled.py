@@ -7,7 +7,7 @@ the declared kinds (tables.py), rendered once: a time per grid, a flag per mask,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ class Rows:
     """Rows of one sheet that share target and grid.
 
     Shapes: `counts`, `status` (k, n), status None when all zero; `ranks` (k,) place of the meter
-    in the frame; `heads` k texts of fields 1 to 12, with the comma after them.
+    in the frame; `heads` texts (k,) of fields 1 to 12, with the comma after them.
     """
 
     target: Target
@@ -44,18 +44,20 @@ class Rows:
     counts: npt.NDArray[np.integer]
     status: Masks | None
     ranks: Ints
-    heads: Sequence[bytes]
+    heads: Texts
 
 
 class Batch(NamedTuple):
-    """Finished lines, joined. Shapes (r,): meter's rank, first end, triplets, missing ones."""
+    """Finished lines, joined. Shapes (r,): meter's rank, first end, triplets, missing ones, bytes
+    of the line."""
 
     unit: str
     ranks: Ints
     firsts: Ints
     triplets: Ints
     missing: Ints
-    data: bytes
+    sizes: Ints
+    data: bytes | bytearray
     register: bool = False
 
 
@@ -96,10 +98,7 @@ def _parts(rows: Rows) -> Iterator[Rows]:
 
 def _slice(rows: Rows, which: slice | Flags) -> Rows:
     status = None if rows.status is None else rows.status[which]
-    if isinstance(which, slice):
-        heads = rows.heads[which]
-    else:
-        heads = [rows.heads[i] for i in np.flatnonzero(which).tolist()]
+    heads = Texts(rows.heads.words[which], rows.heads.sizes[which], rows.heads.longest)
     fixed = (rows.target, rows.grid, rows.seconds, rows.ends)
     return Rows(*fixed, rows.counts[which], status, rows.ranks[which], heads)
 
@@ -156,17 +155,16 @@ def _note_negative(rows: Rows, counts: npt.NDArray[np.integer], negative: dict[i
 def _spans(wanted: Flags | None, fresh: Flags, rows: int, most: int) -> Spans:
     """Records: unbroken stretches of wanted slots, cut after `most` slots; row by row."""
     slots = len(fresh)
-    if wanted is None:
-        begin = np.broadcast_to(fresh, (rows, slots))
-        before = np.arange(rows * slots)
-    else:
-        follows = np.zeros_like(wanted)
-        follows[:, 1:] = wanted[:, :-1]
-        begin = wanted & (fresh | ~follows)
-        before = np.cumsum(wanted.ravel()) - wanted.ravel()
+    if wanted is None:  # one row like the other
+        row, start, size = _spans(np.ones((1, slots), np.bool_), fresh, 1, most)
+        row = np.repeat(np.arange(rows), len(start))
+        return Spans(row, np.tile(start, rows), np.tile(size, rows))
+    follows = np.zeros_like(wanted)
+    follows[:, 1:] = wanted[:, :-1]
+    begin = wanted & (fresh | ~follows)
+    before: Ints = np.cumsum(wanted.ravel()) - wanted.ravel()
     flat = np.flatnonzero(begin)
-    total = rows * slots if wanted is None else int(wanted.sum())
-    length = np.diff(before[flat], append=total)
+    length: Ints = np.diff(before[flat], append=int(wanted.sum()))
     pieces = -(-length // most)
     owner = np.repeat(np.arange(len(flat)), pieces)
     skipped = (np.arange(len(owner)) - (np.cumsum(pieces) - pieces)[owner]) * most
@@ -180,37 +178,42 @@ def _lines(rows: Rows, spans: Spans, texts: Texts, index: Ints, run: Run) -> Bat
     count, records, slots = int(spans.size[0]), len(spans.row), len(rows.ends)
     clean = rows.status is None
     times = _times(rows.ends.tobytes(), flag_text(0, run.sensus, False) if clean else "")
-    layers = [times.words] if clean else [times.words, _flags(run.sensus).words]
-    layers.append(texts.words)
-    head = texts_of(rows.heads)
-    tail = texts_of([b",%d" % count, run.crc + LINE_END])
-    longest = times.longest + texts.longest + (0 if clean else _flags(run.sensus).longest)
-    if head.longest + 8 + tail.longest * 2 + count * longest > MAX_LINE:
-        return None
     where = spans.start[:, None] + np.arange(count)
     # Where every slot is in a record of this size, the rows need only another shape.
     flat = None if records * count == index.size else spans.row[:, None] * slots + where
-    indexes = [where, _picked(index, flat, count)]
+    layers = [(times, where), (texts, _picked(index, flat, count))]
     if rows.status is not None:
-        indexes.insert(1, _picked(rows.status & PUBLIC, flat, count))
-    width, step = head.words.shape[1], sum(layer.shape[1] for layer in layers)
-    out = np.empty((records, width + 2 + count * step + 1), np.uint64)
-    out[:, :width] = head.words[spans.row]
-    out[:, width] = _intervals(rows, where)
+        layers.insert(1, (_flags(run.sensus), _picked(rows.status & PUBLIC, flat, count)))
+    tail = texts_of([b",%d" % count, run.crc + LINE_END])
+    interval, lengths = _intervals(rows, where)
+    sizes = rows.heads.sizes[spans.row] + lengths + int(tail.sizes.sum())
+    for layer, chosen in layers:
+        if layer.sizes.min() == layer.longest:
+            sizes += count * layer.longest
+        else:
+            sizes += layer.sizes.take(chosen).sum(axis=1)
+    if sizes.max() > MAX_LINE:
+        return None
+    width, step = rows.heads.words.shape[1], sum(layer.words.shape[1] for layer, _ in layers)
+    scratch = bytearray(8 * records * (width + 2 + count * step + 1))
+    out = np.frombuffer(scratch, np.uint64).reshape(records, -1)
+    out[:, :width] = rows.heads.words.take(spans.row, axis=0)
+    out[:, width] = interval
     out[:, width + 1] = tail.words[0, 0]
     out[:, -1] = tail.words[1, 0]
     column = width + 2
-    for layer, chosen in zip(layers, indexes, strict=True):
-        for word in range(layer.shape[1]):
-            out[:, column : column + (count - 1) * step + 1 : step] = layer[:, word][chosen]
+    for layer, chosen in layers:
+        for word in range(layer.words.shape[1]):
+            out[:, column : column + (count - 1) * step + 1 : step] = layer.words[:, word][chosen]
             column += 1
     missing = np.zeros(records, np.int64)
     if rows.status is not None:
         marks = _picked(rows.status & int(Status.MISSING), flat, count)
         missing = marks.sum(axis=1, dtype=np.int64)
-    data = out.tobytes().translate(None, b"\0")
+    data = scratch.translate(None, b"\0")
     firsts = rows.ends[spans.start]
-    return Batch(rows.target.unit, rows.ranks[spans.row], firsts, spans.size, missing, data)
+    ranks = rows.ranks[spans.row]
+    return Batch(rows.target.unit, ranks, firsts, spans.size, missing, sizes, data)
 
 
 def _picked(slots: Cells, flat: Ints | None, count: int) -> Cells:
@@ -218,12 +221,13 @@ def _picked(slots: Cells, flat: Ints | None, count: int) -> Cells:
     return slots.reshape(-1, count) if flat is None else slots.ravel()[flat]
 
 
-def _intervals(rows: Rows, where: Ints) -> Words:
-    """Field 13 of each record: empty where one of its days is not 24 h long."""
+def _intervals(rows: Rows, where: Ints) -> tuple[Words, Ints]:
+    """Field 13 of each record and its length: empty where one of its days is not 24 h long."""
     column = MEPMD01.column("interval")
-    both = texts_of([column.put(rows.seconds), column.put(None)]).words[:, 0]
+    both = texts_of([column.put(rows.seconds), column.put(None)])
     odd = rows.grid.odd[where].any(axis=1) if rows.grid.odd.any() else np.zeros(len(where), int)
-    return both[odd.astype(np.intp)]
+    which = odd.astype(np.intp)
+    return both.words[:, 0][which], both.sizes[which]
 
 
 @lru_cache(maxsize=64)

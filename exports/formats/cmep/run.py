@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 from devices.readings import Channel, DeviceInfo
+from devices.rosters import column_of
 from exports.formats.cmep.plan import Target, interval_target
 from exports.formats.cmep.tables import (
     CMW,
@@ -41,7 +41,24 @@ class Identity(NamedTuple):
 
 OWN = tuple(MEPMD01.column(name) for name in Identity._fields[:3])
 SHARED = tuple(MEPMD01.column(name) for name in ("sender_id", "receiver_id"))
-Getter = Callable[[DeviceInfo], str]
+
+
+class Source(NamedTuple):
+    """Where an identifier's text comes from: a field of DeviceInfo, or one text for all."""
+
+    attribute: str = ""
+    text: str = ""
+
+    def of(self, device: DeviceInfo) -> str:
+        """The text of one device."""
+        found: str = getattr(device, self.attribute) if self.attribute else self.text
+        return found
+
+    def all(self, devices: Sequence[DeviceInfo]) -> Sequence[str]:
+        """The texts of many."""
+        if self.attribute:
+            return column_of(devices, self.attribute)
+        return [self.text] * len(devices)
 
 
 @dataclass(slots=True)
@@ -55,7 +72,7 @@ class Run:
     missing_value: bytes = field(init=False)
     register_interval: int | None = field(init=False)
     crc: bytes = field(init=False)
-    own: tuple[Getter, ...] = field(init=False)  # the texts of OWN
+    own: tuple[Source, ...] = field(init=False)  # the texts of OWN
 
     def __post_init__(self) -> None:
         options, ctx = self.ctx.options, self.ctx
@@ -75,9 +92,9 @@ class Run:
         }
         default = options["meter_id"] if self.sensus else "ServicePointID"
         self.own = (
-            _getter(options["sender_customer_id"]),
-            _getter(options["receiver_customer_id"] or default),
-            attrgetter(self.attribute),
+            _source(options["sender_customer_id"]),
+            _source(options["receiver_customer_id"] or default),
+            Source(self.attribute),
         )
         for column in SHARED:
             required = column.name == "sender_id" or ctx.destination
@@ -94,7 +111,7 @@ class Run:
 
     def identity(self, device: DeviceInfo) -> Identity:
         """The meter's header fields; CME01, CME03, FMT05, FMT06, FMT11 where they are at fault."""
-        texts = [get(device) for get in self.own]
+        texts = [source.of(device) for source in self.own]
         if not texts[2]:
             raise cme("CME01", field="meter_id")
         warnings: list[tuple[str, str]] = []
@@ -136,13 +153,12 @@ class Run:
         return error.code in UNSUPPORTED and self.ctx.on_unsupported == "skip"
 
 
-def _getter(setting: str) -> Getter:
-    """Gives a setting's text: an identifier of the device by its name, nothing, or itself."""
+def _source(setting: str) -> Source:
+    """What a setting means: an identifier of the device by its name, nothing, or itself."""
     for name, attribute in IDENTIFIERS.items():
         if fold(setting) == fold(name):
-            return attrgetter(attribute)
-    text = "" if setting.lower() in NOTHING else setting
-    return lambda device: text
+            return Source(attribute)
+    return Source(text="" if setting.lower() in NOTHING else setting)
 
 
 @lru_cache(maxsize=1 << 15)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from devices.readings import (
     ABSENT,
@@ -25,10 +26,10 @@ from exports.formats.cmep.records import Record, interval_records, register_reco
 from exports.formats.cmep.run import OWN, Run
 from exports.formats.cmep.tables import MEPMD01
 from exports.formats.context import Tally
-from exports.formats.fast import meters_of
+from exports.formats.fast import meters_of, template_texts
 from exports.formats.issues import FormatError
 
-LINE_FEED = 10
+Cells = npt.NDArray[np.bytes_]
 Declared = Callable[[Sequence[MeterData], Run, Tally], list[Record]]
 
 
@@ -49,8 +50,9 @@ class FrameWriter:
     run: Run
     tally: Tally
     names: list[str] = field(default_factory=list)
-    ranks: list[int] = field(default_factory=list)  # of each device
-    heads: list[tuple[bytes, ...] | None] = field(default_factory=list)  # fields 4, 6, 8
+    ranks: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # of each device
+    cells: list[Cells] | None = None  # fields 4, 6, 8 of each device, where they are plain
+    heads: dict[int, tuple[bytes, ...]] = field(default_factory=dict)  # else these, when needed
     targets: dict[tuple[object, ...], Target | None] = field(default_factory=dict)
     plain: set[int] = field(default_factory=set)  # ranks that need the declared writer
     failed: set[int] = field(default_factory=set)
@@ -69,28 +71,29 @@ class FrameWriter:
                 self.plain.update(range(len(self.names)))
             self._declare(sorted(self.plain), interval_records)
         if include != "intervals":
-            with_reads = {self.ranks[device] for device in self.frame.reads}
-            self._declare(sorted(with_reads), register_records)
+            with_reads = np.unique(self.ranks[list(self.frame.reads)]).tolist()
+            self._declare(with_reads, register_records)
         self._drop(self.failed)
-        out.write(self._ordered())
+        for lines in self._ordered():
+            out.write(lines)
         self._count()
         for rank in sorted(self.tallies):
             self.tally.merge(self.tallies[rank])
 
     def _rank_meters(self) -> None:
         """Adjacent devices with one meter id are one meter. Text order is that of UTF-8 bytes."""
-        every = list(map(self.run.own[-1], self.frame.devices))
+        every = list(self.run.own[-1].all(self.frame.devices))
         if every != sorted(every):
             raise ValueError(f"devices are not sorted by {self.run.attribute}")
         self.names = list(dict.fromkeys(every))
         places = {name: rank for rank, name in enumerate(self.names)}
-        self.ranks = [places[name] for name in every]
+        self.ranks = np.array(list(map(places.__getitem__, every)), np.int64)
 
     # --- compiled -------------------------------------------------------------------------------
     def _compile_sheets(self) -> None:
         wanted = [self._plan_sheet(sheet) for sheet in self.frame.sheets]
         self._find_clashes(wanted)
-        self._find_heads()
+        self._find_cells()
         negative: Counter[tuple[int, str]] = Counter()
         for sheet, groups in zip(self.frame.sheets, wanted, strict=True):
             for group in groups:
@@ -123,7 +126,7 @@ class FrameWriter:
                 found[id(channel)] = self._target(channel)
             target = found[id(channel)]
             if target is None:
-                self.plain.add(self.ranks[device])
+                self.plain.add(int(self.ranks[device]))
                 continue
             # The zone matters only where the channel does not freeze its grid.
             frozen = _frozen(channel)
@@ -152,10 +155,9 @@ class FrameWriter:
     def _find_clashes(self, wanted: Sequence[Sequence[Wanted]]) -> None:
         """Meters with more than one row of a unit (a clash, an era, a move) are written plainly."""
         by_unit: dict[str, list[Ints]] = defaultdict(list)
-        ranks = np.array(self.ranks, np.int64)
         for sheet, groups in zip(self.frame.sheets, wanted, strict=True):
             for group in groups:
-                by_unit[group.target.unit].append(ranks[sheet.devices[group.rows]])
+                by_unit[group.target.unit].append(self.ranks[sheet.devices[group.rows]])
         for found in by_unit.values():
             meters, rows = np.unique(np.concatenate(found), return_counts=True)
             self.plain.update(meters[rows > 1].tolist())
@@ -163,11 +165,20 @@ class FrameWriter:
     def _rows(self, sheet: Sheet, group: Wanted) -> Rows | None:
         """The rows of a group whose meters can be compiled."""
         target, seconds = group.target, group.channel.seconds
-        devices = sheet.devices[group.rows].tolist()
+        rows = np.array(group.rows)
+        devices = sheet.devices[rows]
+        ranks = self.ranks[devices]
         try:
             grid = grid_of(sheet.ends, group.channel, group.zone)
         except FormatError:
-            self.plain.update(self.ranks[device] for device in devices)
+            self.plain.update(ranks.tolist())
+            return None
+        cells = self._cells(devices)
+        if self.plain:
+            kept = ~np.isin(ranks, list(self.plain))
+            rows, ranks = rows[kept], ranks[kept]
+            cells = [column[kept] for column in cells]
+        if not len(rows):
             return None
         known = self.run.values | {
             "record_type": "MEPMD01",
@@ -176,48 +187,39 @@ class FrameWriter:
             "calculation_constant": target.constant,
         }
         template = MEPMD01.template(known, "calculation_constant") + b","
-        heads, kept, ranks = [], [], []
-        for row, device in zip(group.rows, devices, strict=True):
-            own = self.heads[device] or self._head(device)
-            rank = self.ranks[device]
-            if own and rank not in self.plain:
-                heads.append(template % own)
-                kept.append(row)
-                ranks.append(rank)
-        if not kept:
-            return None
-        every = len(kept) == len(sheet.devices)
-        counts = sheet.counts if every else sheet.counts[kept]
-        status = sheet.status if every or sheet.status is None else sheet.status[kept]
-        place = np.array(ranks, np.int64)
-        return Rows(target, grid, seconds, sheet.ends, counts, status, place, heads)
+        every = len(rows) == len(sheet.devices)
+        counts = sheet.counts if every else sheet.counts[rows]
+        status = sheet.status if every or sheet.status is None else sheet.status[rows]
+        heads = template_texts(template, cells)
+        return Rows(target, grid, seconds, sheet.ends, counts, status, ranks, heads)
 
-    def _find_heads(self) -> None:
+    def _find_cells(self) -> None:
         """Fields 4, 6 and 8 of all devices at once, where they need no more than ASCII."""
-        devices = self.frame.devices
-        columns = [[get(device) for device in devices] for get in self.run.own]
+        columns = [source.all(self.frame.devices) for source in self.run.own]
         if all(map(self.run.bare, OWN, columns)):
-            cells = ("\n".join(texts).encode("ascii").split(b"\n") for texts in columns)
-            self.heads = list(zip(*cells, strict=True))
-        else:
-            self.heads = [None] * len(devices)
+            self.cells = [np.array(texts, np.bytes_) for texts in columns]
+
+    def _cells(self, devices: Ints) -> list[Cells]:
+        """Fields 4, 6 and 8 of some devices; of those at fault nothing, they become plain."""
+        if self.cells is not None:
+            return [column[devices] for column in self.cells]
+        heads = map(self._head, devices.tolist())
+        return [np.array(texts, np.bytes_) for texts in zip(*heads, strict=True)]
 
     def _head(self, device: int) -> tuple[bytes, ...]:
         """Fields 4, 6 and 8; empty where the declared writer must say what is wrong."""
-        head = self.heads[device]
-        if head is None:
-            head = ()
-            rank = self.ranks[device]
+        if device not in self.heads:
+            rank = int(self.ranks[device])
             try:
                 identity = self.run.identity(self.frame.devices[device])
             except FormatError:
                 self.plain.add(rank)
+                self.heads[device] = (b"", b"", b"")
             else:
-                head = identity.cells
+                self.heads[device] = identity.cells
                 for code, text in identity.warnings:
                     self.tallies[rank].warn(code, text)
-            self.heads[device] = head
-        return head
+        return self.heads[device]
 
     # --- declared -------------------------------------------------------------------------------
     def _declare(self, ranks: Sequence[int], declared: Declared) -> None:
@@ -247,17 +249,17 @@ class FrameWriter:
     def _meters(self, ranks: Sequence[int]) -> Iterator[tuple[int, list[MeterData]]]:
         """The data of some meters as plain values."""
         chosen = set(ranks)
-        devices = [device for device, rank in enumerate(self.ranks) if rank in chosen]
+        devices = [device for device, rank in enumerate(self.ranks.tolist()) if rank in chosen]
         found: dict[int, list[MeterData]] = defaultdict(list)
         for device, meter in meters_of(self.frame, devices):
-            found[self.ranks[device]].append(meter)
+            found[int(self.ranks[device])].append(meter)
         yield from found.items()
 
     # --- order ----------------------------------------------------------------------------------
-    def _ordered(self) -> bytes:
+    def _ordered(self) -> Iterator[bytes | bytearray | memoryview]:
         """All lines by meter, unit, first time."""
         if not self.batches:
-            return b""
+            return
         places = {unit: i for i, unit in enumerate(sorted({b.unit for b in self.batches}))}
         ranks = np.concatenate([batch.ranks for batch in self.batches])
         firsts = np.concatenate([batch.firsts for batch in self.batches])
@@ -266,16 +268,20 @@ class FrameWriter:
             [len(batch.ranks) for batch in self.batches],
         )
         order = np.lexsort((firsts, units, ranks))
-        whole = b"".join([batch.data for batch in self.batches])
-        breaks = np.flatnonzero(np.diff(order) != 1)
-        if not len(breaks):
-            return whole
-        ends = np.flatnonzero(np.frombuffer(whole, np.uint8) == LINE_FEED) + 1
-        begins = np.concatenate(([0], ends[:-1]))
-        firsts = begins[order[np.concatenate(([0], breaks + 1))]].tolist()
-        lasts = ends[order[np.concatenate((breaks, [len(order) - 1]))]].tolist()
-        view = memoryview(whole)
-        return b"".join([view[first:last] for first, last in zip(firsts, lasts, strict=True)])
+        lines = [len(batch.ranks) for batch in self.batches]
+        owner = np.repeat(np.arange(len(lines)), lines)
+        # Lines of a batch that stay together are moved at once.
+        apart = (np.diff(order) != 1) | (np.diff(owner[order]) != 0)
+        firsts = order[np.flatnonzero(np.concatenate(([True], apart)))]
+        lasts = order[np.flatnonzero(np.concatenate((apart, [True])))]
+        ends = np.cumsum(np.concatenate([batch.sizes for batch in self.batches]))
+        starts = np.array([0, *np.cumsum([len(batch.data) for batch in self.batches])])
+        owner = owner[firsts]
+        begins = np.concatenate(([0], ends[:-1]))[firsts] - starts[owner]
+        views = [memoryview(batch.data) for batch in self.batches]
+        ends = ends[lasts] - starts[owner]
+        pieces = zip(owner.tolist(), begins.tolist(), ends.tolist(), strict=True)
+        yield from (views[at][begin:end] for at, begin, end in pieces)
 
     def _drop(self, ranks: set[int]) -> None:
         """Forgets the lines of these meters."""
@@ -299,14 +305,16 @@ def _without(batch: Batch, ranks: list[int]) -> Batch:
     kept = ~np.isin(batch.ranks, ranks)
     if kept.all():
         return batch
-    lines = batch.data.splitlines(keepends=True)
-    data = b"".join([lines[place] for place in np.flatnonzero(kept).tolist()])
+    ends = np.cumsum(batch.sizes)
+    begins, ends = (ends - batch.sizes)[kept].tolist(), ends[kept].tolist()
+    data = b"".join([batch.data[a:b] for a, b in zip(begins, ends, strict=True)])
     return Batch(
         batch.unit,
         batch.ranks[kept],
         batch.firsts[kept],
         batch.triplets[kept],
         batch.missing[kept],
+        batch.sizes[kept],
         data,
         batch.register,
     )
@@ -324,6 +332,7 @@ def _batch(rank: int, record: Record) -> Batch:
         np.array([record.first]),
         np.array([record.triplets]),
         np.array([record.missing]),
+        np.array([len(record.line)]),
         record.line,
         record.register,
     )
