@@ -75,11 +75,11 @@ def _write(run: ExportRun, form: Format, output: str) -> Tally:
     if output == STDOUT:
         return _write_stream(run, form, ctx, frames)
     folder, name = _place(output)
+    own = name or file_names(run, form, ctx, [""])[""]
     with contextlib.ExitStack() as stack:
         draft, writer = stack.enter_context(sinks.draft(folder, name or run.batch_id))
         tally = form.write(frames, ctx, writer)  # type: ignore[arg-type]
         stack.close()  # everything is on disk now
-    own = file_names(run, form, ctx, [""])[""]
     made = _Made(draft, writer, tally, own)
     _publish(run, form, ctx, [made], folder, name)
     return tally

@@ -13,7 +13,7 @@ from devices.models import Device, DeviceClass, Installation
 from devices.readings import RegisterRead, RegisterValue
 from exports.intake import Inventory
 from exports.models import ExportRun
-from exports.selectors import Scope, Selection, frames_for_scope
+from exports.scope import Scope, Selection, frames_read, parts_freeze
 from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +71,8 @@ def intervals(**names):
     far = timedelta(days=9)
     scope = Scope(Selection(), START - far, START + far, journal.horizon(), order="meter_number")
     found = {}
-    for frame in frames_for_scope(scope):
+    frozen = parts_freeze(scope)
+    for frame in (frame for part in frozen for frame in frames_read(part.data, scope)):
         for meter in frame.meters():
             name = meter.device.meter_number
             if names and name not in names:

@@ -87,7 +87,7 @@ def test_each_role_reaches_the_pages_that_are_its_own(client, settings, tmp_path
         if reached != (role in allowed) or answer.status_code not in (200, 302, 403):
             wrong.append(f"{method} {name}: {answer.status_code}")
         if answer.streaming:
-            answer.file_to_stream.close()
+            assert b"".join(answer.streaming_content)
     assert wrong == []
 
 

@@ -49,5 +49,5 @@ def periods(draw: st.DrawFn, lengths: tuple[int, ...], border: bool = False) -> 
     offset = standard_offset(zone, date.fromordinal(first).year)
     ends = np.arange(start - (start + offset) % seconds + seconds, end + 1, seconds)
     if not border and draw(st.integers(0, 4)) == 0:
-        ends = ends[draw(st.integers(0, len(ends) - 1)) :]
+        ends = ends[draw(st.integers(0, max(0, len(ends) - 1))) :]
     return Period(zone, seconds, start, ends)

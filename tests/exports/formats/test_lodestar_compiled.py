@@ -44,7 +44,7 @@ def sheets(draw: st.DrawFn, devices: int, period: Period) -> Sheet:
     alike = draw(st.booleans())
     own = [first if alike else draw(channels(period.seconds)) for _ in rows]
     ends = period.ends
-    if draw(st.integers(0, 5)) == 0:
+    if len(ends) and draw(st.integers(0, 5)) == 0:
         ends = np.delete(ends, draw(st.integers(0, len(ends) - 1)))  # a hole in the grid itself
     if draw(st.integers(0, 19)) == 0:
         ends = ends + 60
