@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from importlib import import_module
 
 from exports.formats.base import Format
+from exports.formats.btf import Btf
 from exports.formats.cmep import Cmep
+from exports.formats.idf import Idf
+from exports.formats.rde import Rde
 
 _formats: dict[str, Format] = {}
 
@@ -60,3 +63,6 @@ def every() -> list[Format]:
 
 
 register(Cmep())
+register(Idf())
+register(Rde())
+register(Btf())
