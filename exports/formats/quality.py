@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from devices.readings import LETTERS, Status, status_letter
+from devices.readings import Status, status_letter
 
 LETTER_MASKS = {
     "A": 0,
@@ -14,6 +14,7 @@ LETTER_MASKS = {
     "Q": int(Status.QUESTIONABLE),
     "M": int(Status.MISSING),
 }
+WORST_LAST = "AVEQM"
 VALUE_MARKS = int(Status.ESTIMATED | Status.EDITED)
 # fmt: off
 CODES_OUT = (
@@ -92,7 +93,7 @@ def codes_mask(text: str, null: bool, joint: str | None = ";") -> tuple[int, tup
 
 def worst(masks: list[int]) -> str:
     """The one letter that stands for several values; empty for none."""
-    return max(map(status_letter, masks), key=LETTERS.index, default="")
+    return max(map(status_letter, masks), key=WORST_LAST.index, default="")
 
 
 def settled(mask: int, null: bool) -> int:

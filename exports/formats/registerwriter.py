@@ -28,6 +28,7 @@ from exports.formats.context import SUMS, ZERO, Tally, WriteContext
 from exports.formats.issues import FormatError, refusal
 from exports.formats.registers import (
     LINE_ENDS,
+    VALUE_WIDTH,
     Picks,
     is_plain,
     number_text,
@@ -98,6 +99,7 @@ class FrameWriter:
 
     format: ClassVar[str]
     twice: ClassVar[str]  # code of the refusal of two rows with one key
+    width: ClassVar[int] = VALUE_WIDTH  # of a plain number, before `cell` makes a cell of it
 
     def __init__(self, ctx: WriteContext, tally: Tally) -> None:
         self.ctx = ctx
@@ -359,7 +361,7 @@ class FrameWriter:
         """A number that is not written as it stands: its text, and what that is."""
         if divisor is not None and amount.is_finite():
             amount = ROUNDING.divide(amount, divisor)
-        text = number_text(amount)
+        text = number_text(amount, self.width)
         if text.startswith("-") and not signed:
             part.warnings.append(("REG01", f"{register_name(value)} {text}"))
         return text, Decimal(text)

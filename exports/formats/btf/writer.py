@@ -85,6 +85,7 @@ class BtfWriter(FrameWriter):
 
     format = "btf"
     twice = "BTF01"
+    width = WIDTH + 1  # with sign and point; `cell` tells what fits
 
     def __init__(self, ctx: WriteContext, tally: Tally) -> None:
         super().__init__(ctx, tally)

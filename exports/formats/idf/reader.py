@@ -210,7 +210,7 @@ class Reader:
         if not beside:
             return _first_pass(found, name, local, zone)
         offset = found.got(beside, OFFSET.get, found.raw(beside))
-        return found.local(name, local, offset, zone, check=zone)
+        return found.local(name, local, offset, zone, check=found.text("time_zone"))
 
 
 def _first_pass(found: Cells, name: str, local: Any, zone: str) -> Any:

@@ -57,7 +57,7 @@ RDE_ERRORS = ERRORS | WIDE_ERRORS | {
 RDE_READ_WARNINGS = READ_WARNINGS | {
     "RDE13": RDE_ERRORS["RDE13"],
     "RDE60": "column {name} is not known, ignored",
-    "RDE61": "quality code {code} is not known",
+    "RDE61": "quality code {value} is not known",
     "RDE62": "letter {letter} and codes {codes} disagree, the codes count",
 }
 SOURCE_CODES = tuple(SOURCES.values())
@@ -69,6 +69,7 @@ class Block:
     """What was counted between a header and its trailer."""
 
     zone: str = ""
+    known: bool = True  # the version is
     rows: int = 0
     reads: set[tuple[bytes, ...]] = field(default_factory=set)
     estimated: int = 0
@@ -152,7 +153,7 @@ class Reader:
         zone = cells[11].decode("latin-1") if len(cells) > 11 else ""
         self.block = Block(_zone(zone))
         if version != VERSION:
-            self.usable = False
+            self.block.known = False
             raise RowError("RDE11", "Version", value=version[:20])
 
     def _columns(self, cells: Sequence[bytes]) -> None:
@@ -182,7 +183,7 @@ class Reader:
         self.block.reads.add(
             tuple(map(found.raw, ("DeviceID", "MeterNumber", "ReadType", "ReadTime")))
         )
-        if not self.usable:
+        if not (self.usable and self.block.known):
             return
         value = self._value(found, self.block)
         device = self._device(found)
@@ -278,7 +279,7 @@ class Reader:
             return LETTER_MASKS[letter or ("M" if null else "A")]
         mask, unknown = codes_mask(text, null)
         for code in unknown:
-            found.warn("RDE61", "QualityCodes", code=code[:20])
+            found.warn("RDE61", "QualityCodes", value=code[:20])
         if letter and status_letter(settled(mask, null)) != letter:
             found.warn("RDE62", "Quality", letter=letter, codes=text[:40])
         return mask
