@@ -57,8 +57,8 @@ WARNINGS = {
     "REG01": "negative value of a flow other than NET",
     "REG02": "peak time of a class other than MAX and COIN, not written",
 }
-# Numbers, a line each, that are written as they stand: plain, not negative, 16 characters at most.
-_PLAIN = re.compile(r"(?:\d{1,11}(?:\.\d{0,3}[1-9])?(?:\n|\Z))+")
+# Numbers, a line each, that are plain but for zeros at their ends: not negative, 16 characters.
+_PLAIN = re.compile(r"(?:\d{1,11}(?:\.\d{1,4})?(?:\n|\Z))+")
 # All that a line says of a register beside its value and peak time, and of a read but its id.
 _alike = attrgetter(
     *("number", "register_class", "unit", "flow", "rate", "occurrence", "multiplier"),
@@ -314,6 +314,8 @@ class FrameWriter:
         try:
             cell = self.cell
             for text, peak in zip(texts, quick.peaks, strict=True):
+                if text[-1] == "0" and "." in text:
+                    text = text.rstrip("0").rstrip(".")
                 cells.append(cell(text))
                 if peak >= 0:
                     cells += clock[values[peak].peak_time]
