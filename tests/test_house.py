@@ -29,6 +29,7 @@ FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "blocks", "batchform", "batchvalues"), PURE),
         **dict.fromkeys(("plots", "charts"), PURE),
+        **dict.fromkeys(("bestread", "consumption"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),
