@@ -226,6 +226,10 @@ def test_an_unknown_layout_is_refused_whole():
     assert report.codes == {"BTF14": 1, "REG19": 1}
 
 
+def test_blank_lines_are_passed_over():
+    assert codes(FIRST + b"\r\n\r\n") == {}
+
+
 def test_other_record_types():
     rows = FIRST.split(b"\r\n")
     rows[5] = b"BTFX" + rows[5][4:]

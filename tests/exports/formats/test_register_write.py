@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from devices.readings import Frame, MeterData, Status
-from exports.formats import get
+from exports.formats import get, registerwriter
 from exports.formats.base import FormatError, OptionError
 from exports.formats.registers import words_option
 from tests.exports.formats.register_cases import (
@@ -363,6 +363,25 @@ def test_a_meter_in_error_is_left_out_whole_and_listed(code):
     assert b"45812" not in data
     assert [left.code for left in tally.left_out] == ["FMT10"]
     assert tally.total("energy") == Decimal("9120.5")
+
+
+@EVERY
+def test_many_meters_are_written_like_few(code, monkeypatch):
+    """More than are handed on together, and more kinds of reads than are remembered."""
+    monkeypatch.setattr(registerwriter, "KEPT", 2)
+    kinds = [register(n, "SUM", "KWH", f"{n}.5") for n in range(1, 6)]
+    meters = [
+        MeterData(
+            device_of(meter_number=f"{n:04}", device_id=f"D{n}"), reads=(april(kinds[n % 5]),)
+        )
+        for n in range(150)
+    ]
+    data, tally = write(code, meters)
+    assert (tally.meters, tally.registers) == (150, 150)
+    assert tally.total("energy") == 30 * Decimal("17.5")
+    alone = "".join(rows(code, meters[77].reads[0], device=meters[77].device))
+    found = [line for line in data.decode().splitlines() if "0077" in line]
+    assert found[-1][13:] == alone[13:]
 
 
 @EVERY
