@@ -99,7 +99,7 @@ class FrameWriter:
 
     format: ClassVar[str]
     twice: ClassVar[str]  # code of the refusal of two rows with one key
-    width: ClassVar[int] = VALUE_WIDTH  # of a plain number, before `cell` makes a cell of it
+    width: ClassVar[int] = VALUE_WIDTH  # of a plain number, before `cells` makes a cell of it
 
     def __init__(self, ctx: WriteContext, tally: Tally) -> None:
         self.ctx = ctx
@@ -170,9 +170,12 @@ class FrameWriter:
         """The last occurrence of a peak that is written."""
         return 1
 
-    def cell(self, text: str) -> str:
-        """The cell of a plain number."""
-        return text
+    def cells(self, texts: list[str]) -> list[str]:
+        """The cells of numbers that are plain but for zeros at their ends."""
+        return [
+            text.rstrip("0").rstrip(".") if text[-1] == "0" and "." in text else text
+            for text in texts
+        ]
 
     def chosen(self, reads: Sequence[tuple[DeviceInfo, RegisterRead]]) -> Iterator[Chosen]:
         """A meter's reads that are written, in the file's order."""
@@ -300,7 +303,7 @@ class FrameWriter:
     def _cells_quickly(
         self, read: RegisterRead, quick: Quick | None, clock: Clock, part: Part
     ) -> list[str] | None:
-        """The cells of a shape's slots where all numbers are plain as they stand; else None."""
+        """The same where all numbers are plain as they stand; else None."""
         if quick is None:
             return None
         values = read.values
@@ -310,15 +313,10 @@ class FrameWriter:
             return None
         if [values[place].peak_time for place in quick.unpeaked] != quick.none:
             return None
-        cells: list[str] = []
         try:
-            cell = self.cell
-            for text, peak in zip(texts, quick.peaks, strict=True):
-                if text[-1] == "0" and "." in text:
-                    text = text.rstrip("0").rstrip(".")
-                cells.append(cell(text))
-                if peak >= 0:
-                    cells += clock[values[peak].peak_time]
+            cells = self.cells(texts)
+            for place in quick.peaked:
+                cells += clock[values[place].peak_time]
         except FormatError:
             return None  # the slower way tells which
         energy, demand = part.amounts[ENERGY], part.amounts[DEMAND]
@@ -327,9 +325,13 @@ class FrameWriter:
         return cells
 
     def _cells(self, read: RegisterRead, shape: Shape, clock: Clock, part: Part) -> list[str]:
-        """The cells of a shape's slots. FMT07, FMT10, FMT12 of values, FMT01, FMT02 of peaks."""
-        values, cell = read.values, self.cell
+        """The cells of a shape's values, then those of their peak times.
+
+        FMT07, FMT10, FMT12 of values, FMT01, FMT02 of peaks.
+        """
+        values = read.values
         cells: list[str] = []
+        peaks: list[str] = []
         for place, total, peaked, signed, missing, divisor in shape.slots:
             value = values[place]
             amount = value.value
@@ -343,14 +345,14 @@ class FrameWriter:
                     if divisor is not None or not is_plain(text):
                         text, amount = self._number(value, amount, divisor, signed, part)
                     part.amounts[total].append(amount)
-                    cells.append(cell(text))
+                    cells += self.cells([text])
                 if peaked:
-                    cells += clock[value.peak_time]
+                    peaks += clock[value.peak_time]
                 elif value.peak_time is not None:
                     part.warnings.append(("REG02", register_name(value)))
             except FormatError as error:
                 raise error.at(where=register_name(value)) from error
-        return cells
+        return cells + peaks
 
     def _number(
         self,

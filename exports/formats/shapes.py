@@ -45,12 +45,12 @@ class Slot(NamedTuple):
 class Quick(NamedTuple):
     """A shape whose values can be written together, see `FrameWriter`.
 
-    `places` of the values; `peaks`: the same where a peak time follows, else -1; `unpeaked`: those
-    that must have none; `energy` and `demand`: which of them are summed.
+    `places` of the values; `peaked`: those whose peak time is written; `unpeaked`: those that must
+    have none; `energy` and `demand`: which of the values are summed.
     """
 
     places: tuple[int, ...]
-    peaks: tuple[int, ...]
+    peaked: tuple[int, ...]
     unpeaked: tuple[int, ...]
     none: list[None]
     energy: tuple[int, ...]
@@ -60,7 +60,8 @@ class Quick(NamedTuple):
 class Shape(NamedTuple):
     """The lines of all reads that are alike.
 
-    `fill` picks what the template takes out of pieces and cells, in that order. `keys` are what no
+    `fill` picks what the template takes out of the pieces, the cells of values and those of peak
+    times, in that order. `keys` are what no
     two rows of a file may share.
     """
 
@@ -175,9 +176,10 @@ class Shaper:
         self.pieces = pieces
         self.line_end = line_end
         self.texts: list[str] = []
-        self.filled: list[int] = []
+        self.filled: list[tuple[int, int]] = []  # of pieces, values or peaks: which
         self.slots: list[Slot] = []
-        self.cells = 0
+        self.values = 0
+        self.peaks = 0
         self.keys: list[tuple[object, ...]] = []
 
     def add(
@@ -187,23 +189,29 @@ class Shaper:
         slots: Iterable[tuple[Slot, Sequence[str]]] = (),
     ) -> None:
         """A line, with its slots and the fields of each: of the value, then of the peak time."""
-        places: dict[str, int] = {}
+        places: dict[str, tuple[int, int]] = {}
         for slot, (value, *peak) in slots:
             self.slots.append(slot)
-            names = [*(() if slot.missing else (value,)), *(peak if slot.peaked else ())]
-            for name in names:
-                places[name] = self.pieces + self.cells
-                self.cells += 1
+            if not slot.missing:
+                places[value] = (1, self.values)
+                self.values += 1
+            for name in peak if slot.peaked else ():
+                places[name] = (2, self.peaks)
+                self.peaks += 1
         text = plan.template(values, places)
         for match in _MARK.finditer(text):
             mark = ord(match[0])
-            self.filled.append(mark - _PIECE if mark < _SLOT else places[plan.slots[mark - _SLOT]])
+            self.filled.append(
+                (0, mark - _PIECE) if mark < _SLOT else places[plan.slots[mark - _SLOT]]
+            )
         self.texts.append(_MARK.sub("%s", text.replace("%", "%%")) + self.line_end)
 
     def shape(self, estimated: int, warnings: Sequence[tuple[str, str]] = ()) -> Shape:
         """What was put together. Each line has two fillings at least, so `fill` gives a tuple."""
         slots = tuple(self.slots)
-        fill: Any = itemgetter(*self.filled) if self.filled else None
+        first = (0, self.pieces, self.pieces + self.values)
+        filled = [first[pool] + place for pool, place in self.filled]
+        fill: Any = itemgetter(*filled) if filled else None
         return Shape(
             "".join(self.texts),
             fill,
@@ -223,7 +231,7 @@ def _quick(slots: Sequence[Slot]) -> Quick | None:
     unpeaked = tuple(slot.place for slot in slots if not slot.peaked)
     return Quick(
         tuple(slot.place for slot in slots),
-        tuple(slot.place if slot.peaked else -1 for slot in slots),
+        tuple(slot.place for slot in slots if slot.peaked),
         unpeaked,
         [None] * len(unpeaked),
         tuple(place for place, slot in enumerate(slots) if slot.total == ENERGY),

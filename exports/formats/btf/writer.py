@@ -85,7 +85,7 @@ class BtfWriter(FrameWriter):
 
     format = "btf"
     twice = "BTF01"
-    width = WIDTH + 1  # with sign and point; `cell` tells what fits
+    width = WIDTH + 1  # with sign and point; `cells` tells what fits
 
     def __init__(self, ctx: WriteContext, tally: Tally) -> None:
         super().__init__(ctx, tally)
@@ -114,17 +114,20 @@ class BtfWriter(FrameWriter):
             shaper.keys.append((*number_key(value), value.register_class, value.rate))
         return self.shaped(shaper, written)
 
-    def cell(self, text: str) -> str:
-        """A plain number in the 16 characters of a value; FMT07 if it does not fit."""
-        point = text.find(".")
-        number = f"{text}.0000" if point < 0 else text.ljust(point + 5, "0")
-        room = WIDTH
-        if not self.point:
-            number = number.replace(".", "")
-            room -= number[0] != "-"  # the first position is that of the sign
-        if len(number) > room:
-            raise refusal("FMT07", field="value", value=text, width=WIDTH)
-        return number.zfill(WIDTH)
+    def cells(self, texts: list[str]) -> list[str]:
+        """Plain numbers in the 16 characters of a value; FMT07 if one does not fit."""
+        cells = []
+        for text in texts:
+            point = text.find(".")
+            number = f"{text}.0000" if point < 0 else text.ljust(point + 5, "0")
+            room = WIDTH
+            if not self.point:
+                number = number.replace(".", "")
+                room -= number[0] != "-"  # the first position is that of the sign
+            if len(number) > room:
+                raise refusal("FMT07", field="value", value=text, width=WIDTH)
+            cells.append(number.zfill(WIDTH))
+        return cells
 
     def register_values(
         self, read: RegisterRead, value: RegisterValue
