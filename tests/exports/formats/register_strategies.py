@@ -54,7 +54,8 @@ SMALL = st.none() | st.integers(0, 99)
 
 
 @st.composite
-def values(draw: st.DrawFn, number: int, occurrences: int = 1) -> RegisterValue:
+def values(draw: st.DrawFn, number: int, occurrences: int = 1, wide: bool = False) -> RegisterValue:
+    """`wide`: one that RDE's rows take, of multiplier 1 and with a direction, rates T to D."""
     name = draw(st.sampled_from(list(REGISTER_CLASSES)))
     unit = draw(st.sampled_from(list(UNITS)))
     missing = draw(st.booleans()) and draw(st.booleans())
@@ -62,14 +63,14 @@ def values(draw: st.DrawFn, number: int, occurrences: int = 1) -> RegisterValue:
     return RegisterValue(
         name,
         unit,
-        draw(st.sampled_from(list(FLOWS))) if UNITS[unit].directed else "DEL",
-        rate=draw(st.sampled_from(RATES)),
+        draw(st.sampled_from(list(FLOWS)[: 4 if wide else 8])) if UNITS[unit].directed else "DEL",
+        rate=draw(st.sampled_from(RATES[: 5 if wide else 9])),
         value=None if missing else draw(numbers()),
         number=number,
         occurrence=draw(st.integers(1, occurrences)),
         peak_time=draw(st.none() | INSTANTS) if name in ("MAX", "COIN") else None,
-        multiplier=draw(numbers(6)).copy_abs() + Decimal("0.0001"),
-        multiplier_applied=draw(st.booleans()),
+        multiplier=Decimal(1) if wide else draw(numbers(6)).copy_abs() + Decimal("0.0001"),
+        multiplier_applied=wide or draw(st.booleans()),
         dials=draw(SMALL),
         decimals=draw(SMALL),
         status=status,
@@ -78,8 +79,8 @@ def values(draw: st.DrawFn, number: int, occurrences: int = 1) -> RegisterValue:
 
 
 @st.composite
-def reads(draw: st.DrawFn, occurrences: int = 1) -> RegisterRead:
-    found = [draw(values(n + 1, occurrences)) for n in range(draw(st.integers(1, 6)))]
+def reads(draw: st.DrawFn, occurrences: int = 1, wide: bool = False) -> RegisterRead:
+    found = [draw(values(n + 1, occurrences, wide)) for n in range(draw(st.integers(1, 6)))]
     unique = {value.key: value for value in found}
     return RegisterRead(
         draw(INSTANTS),
@@ -96,8 +97,8 @@ def reads(draw: st.DrawFn, occurrences: int = 1) -> RegisterRead:
     )
 
 
-def meters_reads(occurrences: int = 1) -> st.SearchStrategy[list[RegisterRead]]:
+def meters_reads(occurrences: int = 1, wide: bool = False) -> st.SearchStrategy[list[RegisterRead]]:
     """The reads of one meter, no two of one type and time."""
-    return st.lists(reads(occurrences), min_size=1, max_size=3).map(
+    return st.lists(reads(occurrences, wide), min_size=1, max_size=3).map(
         lambda found: list({(read.time, read.read_type): read for read in found}.values())
     )
