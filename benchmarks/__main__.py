@@ -12,7 +12,10 @@ from benchmarks.databases import VENDORS, database
 from benchmarks.tables import Line, table
 from tests.servers import Unavailable
 
-QUESTIONS = ("export", "since", "runs", "formats", "ingest", "size", "memory")
+QUESTIONS = (
+    *("export", "since", "runs", "formats", "registers"),
+    *("ingest", "size", "memory"),
+)
 
 
 def main() -> int:

@@ -132,15 +132,17 @@ class Intake:
     inventory: Inventory
     zone: str
     snapped: int = 0
-    _meters: dict[str, batchform.Meter] = field(default_factory=dict)
+    # By device id, meter number and serial number: a file may leave out any of them.
+    _meters: dict[tuple[str, ...], batchform.Meter] = field(default_factory=dict)
 
     def meters(self, read: Iterable[readings.MeterData]) -> list[batchform.Meter]:
         """The batch's meters, in the file's order; what is said of one meter is put together."""
         for data in read:
             identifier = getattr(data.device, self.attribute)
-            meter = self._meters.get(identifier)
+            who = data.device[:3]
+            meter = self._meters.get(who)
             if meter is None:
-                meter = self._meters[identifier] = self._meter(data.device)
+                meter = self._meters[who] = self._meter(data.device)
             for series in data.series:
                 meter.intervals.extend(self._blocks(identifier, series))
             meter.registers.extend(map(_registers, data.reads))

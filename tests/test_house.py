@@ -29,6 +29,7 @@ FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "blocks", "winners", "batchform", "batchvalues"), PURE),
         **dict.fromkeys(("plots", "charts", "rosters"), PURE),
+        **dict.fromkeys(("bestread", "consumption"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("journal", "limits", "leases"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),

@@ -6,8 +6,10 @@ occurrence); each batch that changes one makes a new version with all of them.
 
 import itertools
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -64,6 +66,7 @@ _heads = msgspec.json.Decoder(Head)
 _values = msgspec.json.Decoder(list[Stored])
 VALUE_FIELDS = Stored.__struct_fields__
 HEAD_FIELDS = Head.__struct_fields__
+_said = attrgetter(*(field.name for field in fields(RegisterValue)))
 Key = tuple[int, str, datetime]
 KEYS = 500  # asked for in one query
 
@@ -243,7 +246,7 @@ def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:
     return RegisterRead(
         time=time,
         read_type=read_type,
-        values=tuple(RegisterValue(**{f: getattr(v, f) for f in VALUE_FIELDS}) for v in values),
+        values=tuple(itertools.starmap(RegisterValue, map(_said, values))),
         revision=revision,
         **{f: getattr(head, f) for f in HEAD_FIELDS},
     )

@@ -10,8 +10,11 @@ from collections.abc import Iterable
 from importlib import import_module
 
 from exports.formats.base import Format
+from exports.formats.btf import Btf
 from exports.formats.cmep import Cmep
+from exports.formats.idf import Idf
 from exports.formats.lodestar import Lodestar
+from exports.formats.rde import Rde
 
 _formats: dict[str, Format] = {}
 
@@ -62,3 +65,6 @@ def every() -> list[Format]:
 
 register(Cmep())
 register(Lodestar())
+register(Idf())
+register(Rde())
+register(Btf())

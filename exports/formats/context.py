@@ -46,6 +46,7 @@ class WriteContext:
     system_zone: str = "UTC"
     destination: bool = False
     original_batch: str = ""  # RE and CO: the batch that is sent again or corrected
+    groups: tuple[str, ...] = ()  # codes of the groups that the file is of
     on_error: Literal["stop", "skip_meter"] = "stop"
     on_unsupported: Literal["skip", "stop"] = "skip"
 

@@ -91,14 +91,18 @@ class Text(Kind):
         return "text"
 
     def put(self, value: str, name: str, size: int) -> bytes:
+        if self.forbidden or not (value.isascii() and value.isprintable()):
+            self._check(value, name)
+        if len(value) > size:
+            raise refusal("FMT06", field=name, length=len(value), width=size)
+        return value.encode("ascii")
+
+    def _check(self, value: str, name: str) -> None:
         for char in value:
             if char < " " or char == "\x7f" or char in self.forbidden:
                 raise refusal("FMT11", field=name, char=repr(char))
             if char > "~":
                 raise refusal("FMT05", field=name, char=f"{ord(char):04X}")
-        if len(value) > size:
-            raise refusal("FMT06", field=name, length=len(value), width=size)
-        return value.encode("ascii")
 
     def get(self, raw: bytes) -> str:
         return raw.decode("ascii").rstrip(" ")

@@ -19,7 +19,7 @@ class LayoutError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A fixed field: first byte (from 0), size in bytes, name, kind, note of the specification."""
+    """A fixed field: first byte, size in bytes, name, kind, note of the specification."""
 
     start: int
     size: int
@@ -35,8 +35,9 @@ class Field:
             return data.rjust(self.size, self.kind.fill)
         return data.ljust(self.size, self.kind.fill)
 
-    def get(self, record: bytes) -> Any:
-        return self.kind.get(record[self.start : self.start + self.size])
+    def get(self, record: bytes, first: int = 0) -> Any:
+        start = self.start - first
+        return self.kind.get(record[start : start + self.size])
 
 
 def _unique(name: str, fields: Iterable[str]) -> None:
@@ -57,21 +58,22 @@ def _check_keys(name: str, needed: set[str], fixed: set[str], given: Iterable[st
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Fixed fields that touch and end where the specification ends."""
+    """Fixed fields that touch and end where the specification ends, which counts from `first`."""
 
     name: str
     length: int
     fields: tuple[Field, ...]
+    first: int = 0
 
     def __post_init__(self) -> None:
         _unique(self.name, (field.name for field in self.fields))
-        end = 0
+        end = self.first
         for field in self.fields:
             if field.start != end:
                 raise LayoutError(f"{self.name}.{field.name} starts at {field.start}, not {end}")
             end += field.size
-        if end != self.length:
-            raise LayoutError(f"{self.name} ends at {end}, not {self.length}")
+        if end - self.first != self.length:
+            raise LayoutError(f"{self.name} ends at {end - self.first}, not {self.length}")
 
     def put(self, values: Mapping[str, Any]) -> bytes:
         """The record's bytes. Constants need no value; any other key must be there, no more."""
@@ -86,7 +88,7 @@ class Record:
         values = {}
         for field in self.fields:
             try:
-                values[field.name] = field.get(record)
+                values[field.name] = field.get(record, self.first)
             except ValueError as error:
                 raise ValueError(f"{self.name}.{field.name}: {error}") from error
         return values

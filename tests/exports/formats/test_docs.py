@@ -41,7 +41,7 @@ def test_stale_pages_are_found_and_rewritten(tmp_path: Path) -> None:
 
 
 def test_a_missing_page_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"cmep\.md"):
+    with pytest.raises(CommandError, match=r"btf\.md"):
         run("format_docs", "--check", "--folder", str(tmp_path))
 
 
