@@ -105,6 +105,10 @@ class Format:
         stop readings of intervals. What of them belongs to the period is then the writer's care."""
         return 0
 
+    def file_pattern(self, options: Mapping[str, Any]) -> str:
+        """The file's name where the definition names none (README 2.15)."""
+        return self.default_name
+
     def splits(self, options: Mapping[str, Any]) -> bool:
         """Whether a run may need several files, see `file_key`."""
         return False

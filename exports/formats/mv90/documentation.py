@@ -1,0 +1,25 @@
+"""MV-90's own tables of the documentation: unit codes, status words, refusals, warnings."""
+
+from __future__ import annotations
+
+from exports.formats.base import Table
+from exports.formats.mv90.tables import MDE, MDR_ERRORS, MDR_WARNINGS, MDW
+from exports.formats.records216.units import unit_tables
+from exports.formats.records216.words import word_tables
+
+
+def documentation() -> dict[str, Table]:
+    """The tables by name."""
+    return {
+        **unit_tables(),
+        **word_tables(),
+        "refusals": codes_table(MDE),
+        "writer warnings": codes_table(MDW),
+        "reader errors": codes_table(MDR_ERRORS),
+        "reader warnings": codes_table(MDR_WARNINGS),
+    }
+
+
+def codes_table(texts: dict[str, str]) -> Table:
+    """Codes with their texts."""
+    return [("Code", "Text"), *((f"`{code}`", text) for code, text in texts.items())]
