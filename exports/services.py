@@ -73,7 +73,7 @@ def run_create(request: RunRequest, *, user: Any = None) -> ExportRun:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+    return value if isinstance(value, (str, int, bool, dict, type(None))) else str(value)
 
 
 def _with_batch_id(row: ExportRun) -> ExportRun:
