@@ -19,7 +19,6 @@ from exports.formats.mv90.documentation import documentation
 from exports.formats.mv90.reader import Reader
 from exports.formats.mv90.tables import CHANNEL_HEADER, METER, OPTIONS
 from exports.formats.options import OptionError
-from exports.formats.records216.book import IDENTIFIERS
 from exports.formats.records216.finish import (
     clash_check,
     empty_check,
@@ -109,5 +108,4 @@ class Mv90(Format):
         inventory: Inventory | None,
         report: ReadReport,
     ) -> Iterator[MeterData]:
-        attribute = IDENTIFIERS[options["custid"]]
-        return Reader(options, inventory, report, attribute).read(stream)
+        return Reader(options, inventory, report).read(stream)

@@ -15,13 +15,12 @@ from exports.formats.mv90.tables import (
     CHANNEL_HEADER,
     CHANNELS,
     ERRORS,
-    MDE,
     METER,
     NO_READING,
     WARNINGS,
 )
 from exports.formats.options import OptionError
-from exports.formats.records216.book import IDENTIFIERS, Book
+from exports.formats.records216.book import IDENTIFIERS, Book, Gaps
 from exports.formats.records216.borders import Reading, border_readings
 from exports.formats.records216.plan import Lane, Meter
 from exports.formats.records216.units import PER_HOUR
@@ -48,8 +47,7 @@ def physical_channels(given: Mapping[str, str] | None) -> dict[int, int]:
 
 class Mv90Book(Book):
     format = "mv90"
-    errors, texts = ERRORS, MDE
-    warnings = WARNINGS
+    errors, warnings = ERRORS, WARNINGS
     most_channels = CHANNELS[-1]
 
     def __init__(self, ctx: WriteContext) -> None:
@@ -87,16 +85,19 @@ class Mv90Book(Book):
         return custid, recid, meterid
 
     # --- records --------------------------------------------------------------------------------
-    def head(self, frame: Frame, meter: Meter, tally: Tally, declared: bool) -> bytes:
+    def around(
+        self, frame: Frame, meter: Meter, gaps: Gaps, tally: Tally, declared: bool
+    ) -> tuple[bytes, bytes]:
+        """The meter header; nothing comes after the channels."""
         own = (meter.ids[0], *self._names(meter.info, tally), self._account(meter.info))
         shared = {**self._period(meter), "CM_LOGCHANS": len(meter.lanes), "DST_FLAG": "N"}
         if declared:
-            return METER.put(shared | _texts(METER, OF_METER, own))
+            return METER.put(shared | _texts(METER, OF_METER, own)), b""
         key = (meter.span, len(meter.lanes))
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = METER.template(shared)
-        return template % own
+        return template % own, b""
 
     def _account(self, device: DeviceInfo) -> bytes:
         text = device.account_id if self.options["account"] else ""

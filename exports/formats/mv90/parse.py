@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from exports.formats.binary import Pointed
 from exports.formats.kinds import MINUTE
-from exports.formats.mv90.tables import CHANNEL_HEADER, MDR_ERRORS, METER
+from exports.formats.mv90.tables import CHANNEL_HEADER, METER
+from exports.formats.records216.reading import RecordError
 from exports.formats.records216.scan import Form, most_cells
 from exports.formats.records216.units import SECONDS, UnitReader
 from exports.formats.zones import local_instants, local_time, standard_offset, year_of
@@ -22,15 +23,6 @@ STOP = CHANNEL_HEADER.field("TA_STOP")
 CUSTID, ACCOUNT = METER.field("CM_CUSTID"), METER.field("CM_ACCOUNT")
 AFTER_TEXTS = ACCOUNT.start + ACCOUNT.size
 READING = Pointed()
-
-
-class RecordError(Exception):
-    """A record, with its channel, is refused."""
-
-    def __init__(self, code: str, /, **words: object) -> None:
-        super().__init__(code)
-        self.code = code
-        self.message = MDR_ERRORS[code].format(**words)
 
 
 class MeterHeader(NamedTuple):
@@ -67,9 +59,8 @@ class Header(NamedTuple):
 
 @dataclass(slots=True)
 class Parser:
-    """Headers by the reader's options. `zone`: of the stamps."""
+    """Headers. `zone`: of the stamps."""
 
-    options: Mapping[str, Any]
     zone: str
     units: UnitReader
     meters: dict[bytes, tuple[Any, ...]] = field(default_factory=dict)

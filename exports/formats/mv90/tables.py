@@ -75,31 +75,20 @@ CHANNELS = range(1, 100)
 
 # Section 6; the common ones are in issues.REFUSALS.
 ERRORS = {
-    "empty": "MDE01",
-    "long": "MDE02",
-    "clash": "MDE03",
-    "lengths": "MDE04",
-    "records": "MDE05",
-    "number": "MDE06",
-    "value": "MDE07",
-    "eras": "MDE08",
+    "empty": ("MDE01", "meter {why}"),
+    "long": ("MDE02", "{field}: {length} characters, at most {width}"),
+    "clash": ("MDE03", "{what}: two shortened identifiers are the same"),
+    "lengths": ("MDE04", "channels of different lengths ({lengths} s)"),
+    "records": ("MDE05", "{what}, at most 8998"),
+    "number": ("MDE06", "channel number {number} is not 1 to 99"),
+    "value": ("MDE07", "value {value} is outside float32"),
+    "eras": ("MDE08", "channel {number} changes its unit, flow or value type within the period"),
 }
-MDE = {
-    "MDE01": "meter {why}",
-    "MDE02": "{field}: {length} characters, at most {width}",
-    "MDE03": "{what}: two shortened identifiers are the same",
-    "MDE04": "channels of different lengths ({lengths} s)",
-    "MDE05": "{what}, at most 8998",
-    "MDE06": "channel number {number} is not 1 to 99",
-    "MDE07": "value {value} is outside float32",
-    "MDE08": "channel {number} changes its unit, flow or value type within the period",
-}
-WARNINGS = {"name": "MDW01", "inexact": "MDW02", "multipliers": "MDW03", "character": "MDW04"}
-MDW = {
-    "MDW01": "name or address cut at 20 characters",
-    "MDW02": "value that does not come back from its cell",
-    "MDW03": "multiplier changes within the period, the last one stands",
-    "MDW04": "character without a place in Windows-1252, `?` written",
+WARNINGS = {
+    "name": ("MDW01", "name or address cut at 20 characters"),
+    "inexact": ("MDW02", "value that does not come back from its cell"),
+    "multipliers": ("MDW03", "multiplier changes within the period, the last one stands"),
+    "character": ("MDW04", "character without a place in Windows-1252, `?` written"),
 }
 
 NAMES = ("none", *IDENTIFIERS)
@@ -191,6 +180,8 @@ MDR_ERRORS = {
     "MDR14": "{count} cells are no count of resolution {resolution}",
     "MDR15": "a value is too large for resolution {resolution}",
     "MDR16": "channel number {number} is not 1 to 999",
+    "MDR17": "an interval record has another CUSTID than its channel",
+    "RD02": "file over 2 GiB",
     "FMT15": REFUSALS["FMT15"],
 }
 # What is odd but accepted.

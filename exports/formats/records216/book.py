@@ -37,16 +37,15 @@ OVERFLOWS = ("refuse", "keep_last")
 class Book(ABC):
     """Codes, identities and headers of one format, for one run.
 
-    `errors` and `warnings` name the format's own codes by what they are about: `empty` (a meter
-    without an interval, which alone stops no run), `long`, `clash`, `lengths`, `records`, `number`,
-    `eras`, `value`; `texts` are the codes' texts. Channel headers come in two ways: declared by the
+    `errors` and `warnings` hold the format's own codes and texts by what they are about: `empty` (a
+    meter without an interval, which alone stops no run), `long`, `clash`, `lengths`, `records`,
+    `number`, `eras`, `value`; `inexact`, `multipliers`. Headers come in two ways: declared by the
     tables, or by a template made of them.
     """
 
     format: ClassVar[str]
-    errors: ClassVar[Mapping[str, str]]
-    warnings: ClassVar[Mapping[str, str]]
-    texts: ClassVar[Mapping[str, str]]
+    errors: ClassVar[Mapping[str, tuple[str, str]]]
+    warnings: ClassVar[Mapping[str, tuple[str, str]]]
     most_channels: ClassVar[int]
     wants_gaps: ClassVar[bool] = False  # whether `tail` has a use for them
     attribute: str  # of the device, that the file is sorted by
@@ -68,12 +67,17 @@ class Book(ABC):
         return int(time)
 
     # --- codes ----------------------------------------------------------------------------------
+    @property
+    def empty(self) -> str:
+        """The code of a meter without an interval, if that is an error in this format."""
+        return self.errors["empty"][0] if "empty" in self.errors else ""
+
     def refusal(self, about: str, **words: object) -> FormatError:
-        code = self.errors[about]
-        return FormatError(code, self.texts[code].format(**words))
+        code, text = self.errors[about]
+        return FormatError(code, text.format(**words))
 
     def warning(self, about: str) -> str:
-        return self.warnings[about]
+        return self.warnings[about][0]
 
     def skips(self, error: FormatError) -> bool:
         """The channel or register alone is left out, not the meter."""
@@ -136,15 +140,13 @@ class Book(ABC):
 
     # --- records --------------------------------------------------------------------------------
     @abstractmethod
-    def head(self, frame: Frame, meter: Meter, tally: Tally, declared: bool) -> bytes:
-        """The record before the channels."""
-
-    @abstractmethod
     def channel(
         self, frame: Frame, meter: Meter, lane: Lane, tally: Tally, declared: bool
     ) -> bytes:
         """A channel's header."""
 
-    def tail(self, frame: Frame, meter: Meter, gaps: Gaps, tally: Tally) -> bytes:
-        """The records after the channels."""
-        return b""
+    @abstractmethod
+    def around(
+        self, frame: Frame, meter: Meter, gaps: Gaps, tally: Tally, declared: bool
+    ) -> tuple[bytes, bytes]:
+        """The records before the channels, and those after them."""

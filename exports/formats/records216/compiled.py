@@ -1,7 +1,7 @@
 """The compiled writer: all meters of one shape at a time, whole sheets into one array of records.
 
-Meters of as many channels over the same span make blocks of equal size: the head, then for each
-channel its header and its interval records. Values and status words go in by whole matrices.
+Meters of as many channels over the same span make blocks of equal size: for each channel its header
+and its interval records. Values and status words go in by whole matrices.
 Whatever has something to say (`odd`) is left to the declared writer.
 """
 
@@ -41,10 +41,9 @@ BLOCK = 1 << 15  # cells made at once: the working set stays in the cache
 
 
 class Draft(NamedTuple):
-    """A meter with its head and channel headers; `tally` is what they counted."""
+    """A meter with its channel headers; `tally` is what they counted."""
 
     meter: Meter
-    head: bytes
     headers: bytes
     tally: Tally
 
@@ -70,7 +69,7 @@ class Rows(NamedTuple):
 
 @dataclass(slots=True)
 class Block:
-    """A group's finished records, (meters, bytes), without what comes after the channels.
+    """The records of a group's channels, (meters, bytes).
 
     `missing` (meters, channels, cells): None when nothing is. `odd` (meters,): to be declared.
     """
@@ -112,11 +111,10 @@ class Compiler:
             return None
         frame, book, tally = self.frame, self.book, Tally()
         try:
-            head = book.head(frame, meter, tally, False)
             headers = [book.channel(frame, meter, lane, tally, False) for lane in meter.lanes]
         except FormatError:
             return None
-        return Draft(meter, head, b"".join(headers), tally)
+        return Draft(meter, b"".join(headers), tally)
 
     def _fits(self, meter: Meter) -> bool:
         """One row a channel, on the grid, inside the span."""
@@ -136,9 +134,7 @@ class Compiler:
     def _block(self, group: Group) -> Block:
         span, size, channels = group.span, len(group.drafts), group.channels
         records = span.records
-        data = np.empty((size, 1 + channels * (1 + records), LENGTH), np.uint8)
-        heads = b"".join([draft.head for draft in group.drafts])
-        data[:, 0] = np.frombuffer(heads, np.uint8).reshape(size, LENGTH)
+        data = np.empty((size, channels, 1 + records, LENGTH), np.uint8)
         cells: Cells = np.empty((size, channels, records * A_RECORD, 2), "<u4")
         cells[:, :, : span.cells, 0] = 0
         cells[:, :, : span.cells, 1] = MISSING_CELL
@@ -195,10 +191,9 @@ class Compiler:
         found[np.array(rows.meters)[odd]] = True
         return found
 
-    def _lay(self, group: Group, data: Bytes, cells: Cells) -> None:
+    def _lay(self, group: Group, body: Bytes, cells: Cells) -> None:
         """Headers, codes, keys and cells into the records."""
         size, channels, records = len(group.drafts), group.channels, group.span.records
-        body = data[:, 1:].reshape(size, channels, 1 + records, LENGTH)
         headers = b"".join([draft.headers for draft in group.drafts])
         body[:, :, 0] = np.frombuffer(headers, np.uint8).reshape(size, channels, LENGTH)
         frames = np.empty((records, 2), "<u2")

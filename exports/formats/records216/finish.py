@@ -33,8 +33,8 @@ def offset_of(book: Book, tally: Tally) -> int:
 
 def empty_check(book: Book, tally: Tally) -> None:
     """A file that holds nothing because its meters have nothing is a refusal, unless allowed."""
-    code = book.errors.get("empty")
-    if tally.left_out and tally.left_out[0].code == code and book.ctx.on_error == "stop":
+    stops = book.ctx.on_error == "stop"
+    if stops and tally.left_out and tally.left_out[0].code == book.empty:
         device = tally.left_out[0].device
         error = book.refusal("empty", why="without any interval in the period")
         raise error.at(format=book.format, meter=book.name(device))

@@ -104,7 +104,7 @@ class Planner:
         """The meter is left out, or the run stops."""
         infos = [self.frame.devices[device] for device in devices]
         error.at(format=self.book.format, meter=self.book.name(infos[-1]))
-        if self.book.ctx.on_error == "stop" and error.code != self.book.errors.get("empty"):
+        if self.book.ctx.on_error == "stop" and error.code != self.book.empty:
             raise error
         for info in infos:
             self.tally.leave_out(info, None, error)

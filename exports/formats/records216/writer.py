@@ -52,8 +52,8 @@ class FrameWriter:
         whole = memoryview(block.data.tobytes())
         size = block.data.shape[1]
         for index in np.flatnonzero(~block.odd).tolist():
-            meter, _, _, tally = block.drafts[index]
-            gaps: Gaps = {}
+            meter, _, tally = block.drafts[index]
+            gaps = Gaps()
             if block.missing is not None:
                 marks = block.missing[index]
                 tally.missing += int(np.count_nonzero(marks))
@@ -65,16 +65,16 @@ class FrameWriter:
                     }
             tally.intervals += meter.span.cells * len(meter.lanes)
             try:
-                tail = self.book.tail(self.frame, meter, gaps, tally)
+                head, tail = self.book.around(self.frame, meter, gaps, tally, False)
             except FormatError:
                 continue
-            self.found[meter.rank] = bytes(whole[index * size : (index + 1) * size]) + tail, tally
+            body = whole[index * size : (index + 1) * size]
+            self.found[meter.rank] = b"".join((head, body, tail)), tally
 
     def _declare(self, meter: Meter) -> tuple[bytes, Tally]:
         """The meter's records by the tables. FormatError."""
         frame, book, tally = self.frame, self.book, Tally()
-        parts = [book.head(frame, meter, tally, True)]
-        gaps: Gaps = {}
+        parts, gaps = [], Gaps()
         for lane in meter.lanes:
             try:
                 parts.append(book.channel(frame, meter, lane, tally, True))
@@ -86,5 +86,5 @@ class FrameWriter:
             if any(missing):
                 tally.missing += sum(missing)
                 gaps[lane.number] = gaps_of(missing)
-        parts.append(book.tail(frame, meter, gaps, tally))
-        return b"".join(parts), tally
+        head, tail = book.around(frame, meter, gaps, tally, True)
+        return b"".join((head, *parts, tail)), tally

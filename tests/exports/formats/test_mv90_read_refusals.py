@@ -58,7 +58,7 @@ def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         (1, 177, b"07", "MDR10, record 2, byte 216: 7 intervals an hour"),
         (1, 177, b"00", "MDR06"),
         (1, 4, b"OTHER     ", "MDR07, record 2, byte 216: DC_CUSTID 'OTHER"),
-        (3, 4, b"OTHER     ", "MDR07, record 2, byte 216: CUSTID of an interval record"),
+        (3, 4, b"OTHER     ", "MDR17, record 2, byte 216: an interval record has another"),
         (3, 2, b"\xec\x03", "MDR08, record 2"),
         (2, 2, b"\xea\x03", "MDR08, record 2"),
         (1, 101, b"0000-1.00000", "MDR06"),
