@@ -11,6 +11,7 @@ from importlib import import_module
 
 from exports.formats.base import Format
 from exports.formats.cmep import Cmep
+from exports.formats.hhf import Hhf
 from exports.formats.mv90 import Mv90
 
 _formats: dict[str, Format] = {}
@@ -61,4 +62,5 @@ def every() -> list[Format]:
 
 
 register(Cmep())
+register(Hhf())
 register(Mv90())

@@ -169,21 +169,35 @@ class Float32(Packed):
     code, words = "<f", "IEEE single"
 
 
+@dataclass(frozen=True, slots=True)
 class Float64(Packed):
-    """IEEE double. Given as a Decimal; read as the shortest decimal of the same double."""
+    """IEEE double. Given as a Decimal; read as the shortest decimal of the same double.
 
-    code, words = "<d", "IEEE double"
+    `exact`: a number that would be read as another one is refused (FMT07).
+    """
+
+    exact: bool = False
+    code: ClassVar[str] = "<d"
+    words: ClassVar[str] = "IEEE double"
 
     def put(self, value: Decimal, name: str, size: int) -> bytes:
         if not value.is_finite():
             raise refusal("FMT10")
-        return super().put(float(value), name, size)
+        number = float(value)
+        if number - number != 0 or (self.exact and shortest(number) != value):
+            raise refusal("FMT07", field=name, value=value, width="64-bit")
+        return Packed.put(self, number, name, size)
 
     def get(self, raw: bytes) -> Decimal:
-        number = super().get(raw)
+        number = Packed.get(self, raw)
         if number - number != 0:
             raise ValueError(f"{number} is not a finite number")
-        return Decimal(repr(number)) if number else Decimal(0)
+        return shortest(number)
+
+
+def shortest(number: float) -> Decimal:
+    """The shortest decimal that gives the same double again; no negative zero."""
+    return Decimal(repr(number)) if number else Decimal(0)
 
 
 _STAMP = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exports.formats.base import Table
 from exports.formats.mv90.tables import ERRORS, MDR_ERRORS, MDR_WARNINGS, WARNINGS
-from exports.formats.records216.units import unit_tables
+from exports.formats.records216.units import codes_table, unit_tables
 from exports.formats.records216.words import word_tables
 
 
@@ -13,13 +13,8 @@ def documentation() -> dict[str, Table]:
     return {
         **unit_tables(),
         **word_tables(),
-        "refusals": codes_table(dict(ERRORS.values())),
-        "writer warnings": codes_table(dict(WARNINGS.values())),
-        "reader errors": codes_table(MDR_ERRORS),
-        "reader warnings": codes_table(MDR_WARNINGS),
+        "refusals": codes_table(ERRORS.values()),
+        "writer warnings": codes_table(WARNINGS.values()),
+        "reader errors": codes_table(MDR_ERRORS.items()),
+        "reader warnings": codes_table(MDR_WARNINGS.items()),
     }
-
-
-def codes_table(texts: dict[str, str]) -> Table:
-    """Codes with their texts."""
-    return [("Code", "Text"), *((f"`{code}`", text) for code, text in texts.items())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -37,6 +36,7 @@ class Reader(FileReader):
         "length": "MDR02",
         "first": "MDR03",
         "unknown": "MDR04",
+        "orphan": "MDR05",
         "broken": "MDR08",
         "strange": "MDR17",
         "rounded": "MDR14",
@@ -61,6 +61,9 @@ class Reader(FileReader):
             raise FileError("first", code=int(self.records.codes[0]))
         self.parser = Parser(self.options["zone"] or "UTC", self.units)
 
+    def end(self, meters: int) -> None:
+        """The file does not say how many meters it holds."""
+
     def meter(self, low: int, high: int) -> Meter | None:
         """A meter's records; None if its header cannot be read."""
         head = int(self.counted.places[low])
@@ -70,14 +73,12 @@ class Reader(FileReader):
         except RecordError as error:
             self.error(head, error)
             return None
-        channels = self.channels
-        first, past = bisect_left(channels, low), bisect_left(channels, high)
-        starts = channels[first:past]
+        starts = self.marks_of(low, high)
         if len(starts) != header.CM_LOGCHANS:
             words = {"stated": header.CM_LOGCHANS, "count": len(starts)}
             self.warn(head, "MDR50", field="CM_LOGCHANS", **words)
         for place in self.counted.places[low + 1 : starts[0] if starts else high].tolist():
-            self.error(place, RecordError("MDR05"))
+            self.orphan(place)
         found = []
         for start, stop in pairwise([*starts, high]):
             try:

@@ -47,8 +47,8 @@ class Book(ABC):
     errors: ClassVar[Mapping[str, tuple[str, str]]]
     warnings: ClassVar[Mapping[str, tuple[str, str]]]
     most_channels: ClassVar[int]
-    wants_gaps: ClassVar[bool] = False  # whether `tail` has a use for them
     attribute: str  # of the device, that the file is sorted by
+    wants_gaps = False  # whether `around` has a use for runs of missing intervals
 
     def __init__(self, ctx: WriteContext) -> None:
         self.ctx = ctx

@@ -41,6 +41,17 @@ def border_readings(
     return _near(found, span.start, span.seconds), _near(found, span.stop, span.seconds)
 
 
+def total_register(frame: Frame, meter: Meter, lane: Lane) -> RegisterValue | None:
+    """The total register of the channel's unit and flow, from the last read that has it."""
+    key = ("SUM", *lane.target[:2], "T", 1)
+    for device in reversed(meter.devices):
+        for read in reversed(frame.reads.get(device, ())):
+            for value in read.values:
+                if value.key == key:
+                    return value
+    return None
+
+
 def _readings(reads: Iterable[RegisterRead], unit: str, flow: str) -> Iterable[Reading]:
     for read in reads:
         if read.read_type in CURRENT:

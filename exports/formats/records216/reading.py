@@ -6,6 +6,7 @@ The headers of a meter are read one by one, the cells of a batch of meters all a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 
 import numpy as np
 
-from devices.readings import Channel, DeviceInfo, Event, Ints, MeterData, RegisterRead
+from devices.readings import UNITS, Channel, DeviceInfo, Event, Ints, MeterData, RegisterRead
 from exports.formats.base import Inventory
 from exports.formats.issues import ReadReport
 from exports.formats.records216.gather import Draft, Gatherer
@@ -80,8 +81,8 @@ class Counted(NamedTuple):
 class FileReader(ABC):
     """One file on its way in. Codes of what may be wrong, by what it is about:
 
-    `about` of the file: large, size, length, first; no_trailer, past_trailer, count, unknown; of a
-    channel: broken, strange; of its cells: those of scan.py and gather.py.
+    large, size, length, first; no_trailer, past_trailer, count, unknown, orphan; broken, strange;
+    of cells those of scan.py and gather.py.
     """
 
     head: ClassVar[int]  # code of the record that begins a meter
@@ -97,7 +98,7 @@ class FileReader(ABC):
     resolutions: dict[tuple[str, str], Decimal] = field(init=False)
     records: Records = field(init=False)
     counted: Counted = field(init=False)
-    channels: list[int] = field(init=False)  # where channel headers stand among those that count
+    marks: list[int] = field(init=False)  # where those that are no interval records stand
     drafts: list[Draft] = field(default_factory=list)
     resolved: dict[tuple[Any, ...], tuple[Channel, bool]] = field(default_factory=dict)
 
@@ -110,6 +111,10 @@ class FileReader(ABC):
         """Looks at the file's first record. FileError if it is none of this format."""
 
     @abstractmethod
+    def end(self, meters: int) -> None:
+        """Compares what the file says of itself; `meters`: how many there are."""
+
+    @abstractmethod
     def meter(self, low: int, high: int) -> Meter | None:
         """A meter from its records among those that count; its drafts are taken along."""
 
@@ -119,7 +124,7 @@ class FileReader(ABC):
             self.records = records_of(stream)
             self.begin()
         except FileError as error:
-            self._refuse_file(error)
+            self.refuse_file(error)
             return
         self.report.records = len(self.records.codes)
         codes = self.records.codes[: self._trailer()]
@@ -127,15 +132,19 @@ class FileReader(ABC):
         for place in np.flatnonzero(~known).tolist():
             self.unknown(place)
         self.counted = Counted.of(self.records, np.flatnonzero(known))
-        self.channels = np.flatnonzero(self.counted.codes == CHANNEL).tolist()
-        heads = np.flatnonzero(self.counted.codes == self.head).tolist()
+        own, total = self.counted.codes, len(self.counted.codes)
+        self.marks = np.flatnonzero((own < FIRST_INTERVALS) | (own > LAST_INTERVALS)).tolist()
+        heads = np.flatnonzero(own == self.head).tolist()
+        for place in self.counted.places[: heads[0] if heads else total].tolist():
+            self.orphan(place)
+        self.end(len(heads))
         waiting: list[Meter] = []
         begun = 0
-        for low, high in pairwise([*heads, len(self.counted.codes)]):
+        for low, high in pairwise([*heads, total]):
             meter = self.meter(low, high)
             if meter is not None:
                 waiting.append(meter)
-            if high - begun >= BATCH or high == len(self.counted.codes):
+            if high - begun >= BATCH or high == total:
                 yield from self._finish(waiting)
                 waiting, begun = [], high
 
@@ -153,7 +162,7 @@ class FileReader(ABC):
         text = self.texts[error.code].format(**error.words)
         self.report.error(error.code, text, record=place + 1, offset=place * LENGTH)
 
-    def warn(self, place: int, code: str, **words: object) -> None:
+    def warn(self, place: int, code: str, /, **words: object) -> None:
         """Notes something odd about a record that was accepted."""
         text = self.texts[code].format(**words)
         self.report.warn(code, text, record=place + 1, offset=place * LENGTH)
@@ -172,10 +181,19 @@ class FileReader(ABC):
         code = int(self.records.codes[place])
         self.error(place, RecordError(self.error_codes["unknown"], code=code))
 
-    def _refuse_file(self, error: FileError) -> None:
+    def orphan(self, place: int) -> None:
+        """A record that has no header is refused."""
+        self.error(place, RecordError(self.error_codes["orphan"]))
+
+    def refuse_file(self, error: FileError) -> None:
+        """Says why the file is none of this format."""
         self.error(error.record, RecordError(self.error_codes[error.about], **error.words))
 
     # --- records --------------------------------------------------------------------------------
+    def marks_of(self, low: int, high: int) -> list[int]:
+        """The marks after `low` and before `high`."""
+        return self.marks[bisect_left(self.marks, low + 1) : bisect_left(self.marks, high)]
+
     def _trailer(self) -> int:
         """How many records count; says what is wrong with the trailer."""
         found = np.flatnonzero(self.records.codes == TRAILER_CODE)
@@ -210,7 +228,7 @@ class FileReader(ABC):
         """Value type and resolution of a channel (number, unit, flow, seconds): the inventory's,
         then the options' resolution. `usage` None: the file does not tell the value type."""
         held = next((one for one in reversed(known) if one[:4] == quantity), None)
-        value_type = "D" if usage is False else "U"
+        value_type = UNITS[quantity[1]].value_type if usage is None else "U" if usage else "D"
         if held is None:
             keys = (quantity[1:3], ("", ""))
             return value_type, next((r for k in keys if (r := self.resolutions.get(k))), None)

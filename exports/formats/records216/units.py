@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -61,7 +61,7 @@ ROUND_CELLS = Option(
 Codes = dict[tuple[str, str], str]
 
 
-def _quantity(option: str, text: str) -> tuple[str, str]:
+def quantity_of(option: str, text: str) -> tuple[str, str]:
     """`KWH DEL`, `KWH` → unit and flow. OptionError."""
     unit, _, flow = text.upper().partition(" ")
     flow = flow.strip() or "DEL"
@@ -75,7 +75,7 @@ def unit_codes(given: Mapping[str, str] | None) -> Codes:
     """The default table with a site's own codes. OptionError."""
     own: Codes = {}
     for text, code in (given or {}).items():
-        key = _quantity("unit_codes", text)
+        key = quantity_of("unit_codes", text)
         digits = len(code) == 2 and code.isascii() and code.isdigit()
         if not digits or key[0] == "PULSE" or key[1] not in FLOW_LETTERS:
             raise OptionError(
@@ -92,7 +92,7 @@ def resolutions(given: Mapping[str, str] | None) -> dict[tuple[str, str], Decima
     """Resolutions by unit and flow; `*` as two empty texts. OptionError."""
     found = {}
     for text, number in (given or {}).items():
-        key = ("", "") if text == "*" else _quantity("resolutions", text)
+        key = ("", "") if text == "*" else quantity_of("resolutions", text)
         try:
             value = Decimal(number)
         except ArithmeticError:
@@ -181,3 +181,8 @@ def unit_tables() -> dict[str, Table]:
         "unit codes": [("Code", "Unit", "Flow"), *written],
         "seen codes": [("Code", "Unit"), *seen],
     }
+
+
+def codes_table(texts: Iterable[tuple[str, str]]) -> Table:
+    """Codes with their texts, for the documentation."""
+    return [("Code", "Text"), *((f"`{code}`", text) for code, text in texts)]

@@ -22,6 +22,7 @@ from devices.readings import (
 )
 from exports.formats import get
 from exports.formats.base import FormatError, Inventory, ReadReport, Tally, WriteContext
+from exports.formats.hhf.book import HhfBook
 from exports.formats.mv90.book import Mv90Book
 from exports.formats.records216.layouts import LENGTH
 from exports.formats.records216.writer import FrameWriter
@@ -29,7 +30,7 @@ from exports.formats.records216.writer import FrameWriter
 CONTEXT = ("mode", "on_error", "on_unsupported", "created", "start", "end", "export")
 EASTERN = timezone(timedelta(hours=-5))
 CENTRAL = timezone(timedelta(hours=-6))
-BOOKS: dict[str, Any] = {"mv90": Mv90Book}
+BOOKS: dict[str, Any] = {"hhf": HhfBook, "mv90": Mv90Book}
 METER = DeviceInfo(
     "UTIL000123",
     "M000123",
