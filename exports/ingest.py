@@ -113,7 +113,7 @@ def _read(body: bytes, request: FileRequest) -> tuple[batchform.Form, list[Probl
         options["zone"] = options["zone"] or zone
     if "resolutions" in options and request.provision is not None:
         options["resolutions"] = options["resolutions"] or _resolutions(request.provision)
-    attribute = fmt.order(options)
+    attribute = fmt.named_by(options)
     inventory = Inventory(attribute)
     report = ReadReport()
     intake = Intake(fmt, attribute, inventory, zone)

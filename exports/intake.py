@@ -41,16 +41,27 @@ class Inventory:
     def __init__(self, attribute: str) -> None:
         self.attribute = attribute
         self.eras = lru_cache(maxsize=4096)(self._eras)
+        self.device = lru_cache(maxsize=4096)(self._device)
 
     def __call__(self, identifier: str) -> Sequence[readings.Channel] | None:
         eras = self.eras(identifier)
         return None if eras is None else [era.channel for era in eras]
 
+    def _device(self, identifier: str) -> tuple[int, str] | None:
+        """Key and id of the device, if there is one and no other; an account's is where it hangs
+        now."""
+        named = {self.attribute: identifier}
+        if self.attribute not in IDENTIFIERS:
+            named = {
+                f"installations__{self.attribute}": identifier,
+                "installations__valid_to": None,
+            }
+        found = list(Device.objects.filter(**named).values_list("pk", "device_id")[:2])
+        return found[0] if len(found) == 1 else None
+
     def _eras(self, identifier: str) -> tuple[Era, ...] | None:
-        found = list(
-            Device.objects.filter(**{self.attribute: identifier}).values_list("pk", flat=True)[:2]
-        )
-        if len(found) != 1:
+        found = self.device(identifier)
+        if found is None:
             return None
         rows = Channel.objects.filter(device_id=found[0]).values_list(
             *("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier"),
@@ -83,12 +94,19 @@ class Intake:
             identifier = getattr(data.device, self.attribute)
             meter = self._meters.get(identifier)
             if meter is None:
-                meter = self._meters[identifier] = self._meter(data.device)
+                meter = self._meters[identifier] = self._meter(self._named(data.device, identifier))
             for series in data.series:
                 meter.intervals.extend(self._blocks(identifier, series))
             meter.registers.extend(map(_registers, data.reads))
             meter.events.extend(map(_event, data.events))
         return list(self._meters.values())
+
+    def _named(self, device: readings.DeviceInfo, identifier: str) -> readings.DeviceInfo:
+        """The device with an identifier that a batch names meters by."""
+        if self.attribute in IDENTIFIERS:
+            return device
+        found = self.inventory.device(identifier)
+        return device._replace(device_id=identifier if found is None else found[1])
 
     def _meter(self, device: readings.DeviceInfo) -> batchform.Meter:
         said = {

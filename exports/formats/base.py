@@ -84,6 +84,10 @@ class Format:
         """The DeviceInfo attribute that the file's meters are sorted by, as bytes, ascending."""
         return "meter_number"
 
+    def named_by(self, options: Mapping[str, Any]) -> str:
+        """The DeviceInfo attribute that a read file names its meters by."""
+        return self.order(options)
+
     def wants_intervals(self, options: Mapping[str, Any]) -> bool:
         """Whether a file with these options takes interval data."""
         return self.intervals

@@ -227,8 +227,8 @@ class Stamp(Kind):
             raise refusal("FMT02", time=f"{name} {value}", limit="minutes")
         ends_day = self.late and value % DAY == 0
         time = EPOCH + timedelta(seconds=value - ends_day)
-        clock = "2400" if ends_day else f"{time:%H%M}"
-        return f"{time.year:04}{time:%m%d}{clock}{f'{time:%S}' if self.seconds else ''}".encode()
+        clock = "240000" if ends_day else f"{time:%H%M%S}"
+        return f"{time.year:04}{time:%m%d}{clock[: 6 if self.seconds else 4]}".encode()
 
     def get(self, raw: bytes) -> int | None:
         """`2400` and `0000` are both read, each as what it says."""
@@ -240,7 +240,7 @@ class Stamp(Kind):
         year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
         if year not in YEARS or (hour == 24 and (minute or second)):
             raise ValueError(f"{raw.decode('latin-1')!r} is no {self.phrase}")
-        time = datetime(year, month, day, hour % 24, minute, second, tzinfo=UTC)
+        time = datetime(year, month, day, 0 if hour == 24 else hour, minute, second, tzinfo=UTC)
         return (time - EPOCH) // timedelta(seconds=1) + (DAY if hour == 24 else 0)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from devices.readings import (
@@ -176,7 +177,7 @@ def events_of(frame: Frame, devices: Sequence[int], book: Book) -> Iterator[tupl
                 yield event, EVENT_CODES.get(event.code, tamper)
 
 
-def event_entries(frame: Frame, meter: Meter, gaps: Gaps, book: Book, tally: Tally) -> list[Values]:
+def event_entries(frame: Frame, meter: Meter, gaps: Gaps, book: Book, tally: Tally) -> list[Entry]:
     """Device events and runs of missing intervals, in order."""
     span, found = meter.span, []
     for event, code in events_of(frame, meter.devices, book):
@@ -191,30 +192,37 @@ def event_entries(frame: Frame, meter: Meter, gaps: Gaps, book: Book, tally: Tal
             found.append(Entry(time, channel, MISSING_EVENT, size * span.seconds))
     if len(found) > MOST:
         raise book.refusal("records", what=f"{len(found)} event entries")
-    return [entry._asdict() for entry in sorted(found)]
+    return sorted(found)
 
 
 # --- records ------------------------------------------------------------------------------------
 
 
-def entry_records(key: bytes, entries: Sequence[Values], layout: Record, entry: Record) -> bytes:
+def entry_records(key: bytes, entries: Sequence[bytes], layout: Record) -> bytes:
     """Entries in records of as many as go into one."""
+    if not entries:
+        return b""
     field = layout.field("entries")
-    many = field.size // entry.length
+    many = field.size // len(entries[0])
     device = KEY.get(key)
     records = []
     for first in range(0, len(entries), many):
-        body = b"".join(map(entry.put, entries[first : first + many]))
-        body += field.put(None)[len(body) :]
-        records.append(layout.put({"device": device, "entries": body}))
+        body = b"".join(entries[first : first + many])
+        records.append(layout.put({"device": device, "entries": body.ljust(field.size, b"\0")}))
     return b"".join(records)
 
 
 def register_records(key: bytes, entries: Sequence[Values]) -> bytes:
     """Records of code 20."""
-    return entry_records(key, entries, REGISTERS_RECORD, REGISTER)
+    return entry_records(key, list(map(REGISTER.put, entries)), REGISTERS_RECORD)
 
 
-def event_records(key: bytes, entries: Sequence[Values]) -> bytes:
+def event_records(key: bytes, entries: Sequence[Entry]) -> bytes:
     """Records of code 30."""
-    return entry_records(key, entries, EVENTS_RECORD, EVENT)
+    return entry_records(key, list(map(_event_bytes, entries)), EVENTS_RECORD)
+
+
+@lru_cache(maxsize=1 << 16)
+def _event_bytes(entry: Entry) -> bytes:
+    """An event entry; the same gap stands at many meters."""
+    return EVENT.put(entry._asdict())

@@ -19,6 +19,7 @@ from exports.formats.mv90.documentation import documentation
 from exports.formats.mv90.reader import Reader
 from exports.formats.mv90.tables import CHANNEL_HEADER, METER, OPTIONS
 from exports.formats.options import OptionError
+from exports.formats.records216.book import IDENTIFIERS
 from exports.formats.records216.finish import (
     clash_check,
     empty_check,
@@ -62,6 +63,9 @@ class Mv90(Format):
 
     def order(self, options: Mapping[str, Any]) -> str:
         return SORTED_BY[options["custid"]]
+
+    def named_by(self, options: Mapping[str, Any]) -> str:
+        return IDENTIFIERS[options["custid"]]
 
     def register_margin(self, options: Mapping[str, Any]) -> int:
         return LONGEST

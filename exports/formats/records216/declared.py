@@ -3,11 +3,11 @@ one, and the way of everything that has something to say: refusals, warnings, od
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from devices.readings import ABSENT, Frame, Status, instant
 from exports.formats.context import Tally
@@ -63,9 +63,11 @@ def lane_records(
     return b"".join(records), missing
 
 
-def gaps_of(missing: Sequence[bool]) -> list[tuple[int, int]]:
+def gaps_of(missing: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Runs of missing slots: place of the first, number of slots."""
-    edges = np.flatnonzero(np.diff(np.array([False, *missing, False], np.int8))).tolist()
+    padded = np.zeros(len(missing) + 2, np.int8)
+    padded[1:-1] = missing
+    edges = np.flatnonzero(padded[1:] != padded[:-1]).tolist()
     return [(low, high - low) for low, high in zip(edges[::2], edges[1::2], strict=True)]
 
 

@@ -80,6 +80,7 @@ class Planner:
     book: Book
     tally: Tally
     bounds: list[tuple[list[int], list[int]]] = field(init=False)
+    offsets: dict[tuple[str, int, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.bounds = [_bounds(sheet, self.book) for sheet in self.frame.sheets]
@@ -224,11 +225,14 @@ class Planner:
 
     def _offset(self, info: DeviceInfo, start: int, end: int) -> int:
         """Standard time's, east of UTC; FMT15 if the zone is unknown or it changes."""
-        years = range(year_of(start), year_of(end - 1) + 1)
-        offsets = {standard_offset(info.time_zone, year) for year in years}
-        if len(offsets) != 1 or min(offsets) % 60:
-            raise refusal("FMT15", time=f"standard time of {info.time_zone} in {years[0]}")
-        return offsets.pop()
+        key = (info.time_zone, start, end)
+        if key not in self.offsets:
+            years = range(year_of(start), year_of(end - 1) + 1)
+            offsets = {standard_offset(info.time_zone, year) for year in years}
+            if len(offsets) != 1 or min(offsets) % 60:
+                raise refusal("FMT15", time=f"standard time of {info.time_zone} in {years[0]}")
+            self.offsets[key] = offsets.pop()
+        return self.offsets[key]
 
 
 def _bounds(sheet: Sheet, book: Book) -> tuple[list[int], list[int]]:

@@ -59,7 +59,7 @@ class FrameWriter:
                 tally.missing += int(np.count_nonzero(marks))
                 if self.book.wants_gaps:
                     gaps = {
-                        lane.number: gaps_of(own.tolist())
+                        lane.number: gaps_of(own)
                         for lane, own in zip(meter.lanes, marks, strict=True)
                         if own.any()
                     }
@@ -85,6 +85,6 @@ class FrameWriter:
             tally.intervals += len(missing)
             if any(missing):
                 tally.missing += sum(missing)
-                gaps[lane.number] = gaps_of(missing)
+                gaps[lane.number] = gaps_of(np.array(missing))
         head, tail = book.around(frame, meter, gaps, tally, True)
         return b"".join((head, *parts, tail)), tally
