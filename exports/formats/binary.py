@@ -46,6 +46,23 @@ class Reserved(Const):
 
 
 @dataclass(frozen=True, slots=True)
+class Bytes(Kind):
+    """A part that other tables describe."""
+
+    fill: ClassVar[bytes] = b"\0"
+
+    @property
+    def phrase(self) -> str:
+        return "bytes"
+
+    def put(self, value: bytes, name: str, size: int) -> bytes:
+        return value
+
+    def get(self, raw: bytes) -> bytes:
+        return raw
+
+
+@dataclass(frozen=True, slots=True)
 class Key(Text):
     """ASCII text that identifies something; blanks and NULs after it do not count."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from exports.formats.hhf.entries import (
 )
 from exports.formats.hhf.tables import CHANNEL_HEADER, ERRORS, METER_HEADER, WARNINGS
 from exports.formats.kinds import MINUTE
+from exports.formats.layout import Field
 from exports.formats.options import OptionError
 from exports.formats.records216.book import IDENTIFIERS, Book, Gaps
 from exports.formats.records216.borders import Reading, border_readings, total_register
@@ -41,7 +43,7 @@ OF_METER = (
     *("device", "recorder", "serial", "class", "read_time"),
     *("registers", "events", "status_word"),
 )
-METER_FIELDS = [METER_HEADER.field(name) for name in OF_METER]
+NUMBERS = [METER_HEADER.field(name) for name in OF_METER[4:]]
 KEY = Key()
 NONE: dict[str, Any] = {
     "start_register": Decimal(0),
@@ -201,26 +203,15 @@ class HhfBook(Book):
         return self._head(meter, own, declared), tail
 
     def _head(self, meter: Meter, own: dict[str, Any], declared: bool) -> bytes:
-        names = OF_METER[: len(meter.ids)]
-        span = meter.span
-        shared = {
-            **_period(meter),
-            "channels": len(meter.lanes),
-            "per_hour": PER_HOUR[span.seconds] if meter.lanes else 0,
-            "method": "A",
-            "status": "A",
-            "meter_clock": None,
-            "reader_clock": None,
-        }
         if declared:
-            texts = {name: KEY.get(data) for name, data in zip(names, meter.ids, strict=True)}
-            return METER_HEADER.put(shared | texts | own)
-        key = (span, len(meter.lanes))
+            pairs = zip(OF_METER, meter.ids, strict=False)
+            texts = {name: KEY.get(data) for name, data in pairs}
+            return METER_HEADER.put(_shared_of(meter) | texts | own)
+        key = (meter.span, len(meter.lanes))
         template = self._templates.get(key)
         if template is None:
-            template = self._templates[key] = METER_HEADER.template(shared)
-        rest = METER_FIELDS[len(meter.ids) :]
-        return template % (*meter.ids, *(field.put(own[field.name]) for field in rest))
+            template = self._templates[key] = METER_HEADER.template(_shared_of(meter))
+        return template % (*meter.ids, *(_put(field, own[field.name]) for field in NUMBERS))
 
     def _status_word(self, read: RegisterRead | None, tally: Tally) -> int:
         text = read.status_word if read else ""
@@ -252,6 +243,25 @@ class HhfBook(Book):
                 if place.sheet not in self._newest:
                     self._newest[place.sheet] = _newest(frame.sheets[place.sheet])
                 yield self._newest[place.sheet][place.row]
+
+
+@lru_cache(maxsize=1 << 12)
+def _put(field: Field, value: int) -> bytes:
+    """A number of meter headers; meters are much alike."""
+    return field.put(value)
+
+
+def _shared_of(meter: Meter) -> dict[str, Any]:
+    """What the records of meters of one span and number of channels share."""
+    return {
+        **_period(meter),
+        "channels": len(meter.lanes),
+        "per_hour": PER_HOUR[meter.span.seconds] if meter.lanes else 0,
+        "method": "A",
+        "status": "A",
+        "meter_clock": None,
+        "reader_clock": None,
+    }
 
 
 def _period(meter: Meter) -> dict[str, int]:

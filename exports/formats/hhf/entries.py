@@ -18,7 +18,6 @@ from devices.readings import (
     RegisterRead,
     RegisterValue,
 )
-from exports.formats.binary import Key
 from exports.formats.context import Tally
 from exports.formats.hhf.tables import (
     CLASSES,
@@ -33,9 +32,9 @@ from exports.formats.hhf.tables import (
 )
 from exports.formats.issues import FormatError, refusal
 from exports.formats.kinds import MINUTE
-from exports.formats.layout import Record
 from exports.formats.options import OptionError
 from exports.formats.records216.book import Book, Gaps
+from exports.formats.records216.layouts import CELLS_SIZE
 from exports.formats.records216.plan import Meter, Span
 from exports.formats.records216.units import ONE, open_multiplier, unit_code
 from exports.formats.records216.words import words_of
@@ -43,7 +42,7 @@ from exports.formats.text import product
 
 CLASS_ORDER = tuple(REGISTER_CLASSES)
 NUMBERS = range(1, MOST + 1)
-KEY = Key()
+REGISTERS_TEMPLATE, EVENTS_TEMPLATE = REGISTERS_RECORD.template({}), EVENTS_RECORD.template({})
 Values = dict[str, Any]
 
 
@@ -66,7 +65,7 @@ def read_of(
 
     The period's end belongs to it, since the closing read is what it is billed by.
     """
-    if not book.options["registers"]:
+    if not frame.reads or not book.options["registers"]:
         return None
     reads = [read for device in devices for read in frame.reads.get(device, ())]
     types = types_of(book.options["read_types"])
@@ -168,7 +167,7 @@ class Entry(NamedTuple):
 
 def events_of(frame: Frame, devices: Sequence[int], book: Book) -> Iterator[tuple[Event, int]]:
     """The device events of the period, with their codes; 0 for those that have none."""
-    if not book.options["events"]:
+    if not frame.events or not book.options["events"]:
         return
     for device in devices:
         for event in frame.events.get(device, ()):
@@ -198,28 +197,21 @@ def event_entries(frame: Frame, meter: Meter, gaps: Gaps, book: Book, tally: Tal
 # --- records ------------------------------------------------------------------------------------
 
 
-def entry_records(key: bytes, entries: Sequence[bytes], layout: Record) -> bytes:
+def _records(key: bytes, entries: Sequence[bytes], template: bytes) -> bytes:
     """Entries in records of as many as go into one."""
-    if not entries:
-        return b""
-    field = layout.field("entries")
-    many = field.size // len(entries[0])
-    device = KEY.get(key)
-    records = []
-    for first in range(0, len(entries), many):
-        body = b"".join(entries[first : first + many])
-        records.append(layout.put({"device": device, "entries": body.ljust(field.size, b"\0")}))
-    return b"".join(records)
+    many = CELLS_SIZE // len(entries[0]) if entries else 1
+    bodies = [b"".join(entries[at : at + many]) for at in range(0, len(entries), many)]
+    return b"".join([template % (key, body.ljust(CELLS_SIZE, b"\0")) for body in bodies])
 
 
 def register_records(key: bytes, entries: Sequence[Values]) -> bytes:
     """Records of code 20."""
-    return entry_records(key, list(map(REGISTER.put, entries)), REGISTERS_RECORD)
+    return _records(key, list(map(REGISTER.put, entries)), REGISTERS_TEMPLATE)
 
 
 def event_records(key: bytes, entries: Sequence[Entry]) -> bytes:
     """Records of code 30."""
-    return entry_records(key, list(map(_event_bytes, entries)), EVENTS_RECORD)
+    return _records(key, list(map(_event_bytes, entries)), EVENTS_TEMPLATE)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -6,7 +6,7 @@ records, cells, status words and the trailer are those of records216.
 
 from __future__ import annotations
 
-from exports.formats.binary import I16, U32, Float64, Key, Stamp
+from exports.formats.binary import I16, U32, Bytes, Float64, Key, Stamp
 from exports.formats.issues import REFUSALS
 from exports.formats.kinds import U16, Const, Word
 from exports.formats.layout import Field, Record
@@ -100,7 +100,7 @@ REGISTERS_RECORD = Record("registers", length=LENGTH, fields=(
     #     start size  name          kind                  note
     *frame(Const(REGISTERS, U16())),
     Field(  4,  20, "device",     DEVICE,               "as code 2"),
-    Field( 24, 192, "entries",    NUL,                  "four entries; number 0 is empty, all NUL"),
+    Field( 24, 192, "entries",    Bytes(),              "four entries; number 0 is empty, all NUL"),
 ))
 REGISTER = Record("register entry", length=48, fields=(
     #     start size  name          kind                  note
@@ -118,7 +118,7 @@ EVENTS_RECORD = Record("events", length=LENGTH, fields=(
     #     start size  name          kind                  note
     *frame(Const(EVENTS, U16())),
     Field(  4,  20, "device",     DEVICE,               "as code 2"),
-    Field( 24, 192, "entries",    NUL,                  "eight entries; code 0 is empty"),
+    Field( 24, 192, "entries",    Bytes(),              "eight entries; code 0 is empty"),
 ))
 EVENT = Record("event entry", length=24, fields=(
     #     start size  name          kind                  note

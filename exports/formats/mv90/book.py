@@ -90,14 +90,17 @@ class Mv90Book(Book):
     ) -> tuple[bytes, bytes]:
         """The meter header; nothing comes after the channels."""
         own = (meter.ids[0], *self._names(meter.info, tally), self._account(meter.info))
-        shared = {**self._period(meter), "CM_LOGCHANS": len(meter.lanes), "DST_FLAG": "N"}
         if declared:
-            return METER.put(shared | _texts(METER, OF_METER, own)), b""
+            return METER.put(self._shared(meter) | _texts(METER, OF_METER, own)), b""
         key = (meter.span, len(meter.lanes))
         template = self._templates.get(key)
         if template is None:
-            template = self._templates[key] = METER.template(shared)
+            template = self._templates[key] = METER.template(self._shared(meter))
         return template % own, b""
+
+    def _shared(self, meter: Meter) -> dict[str, Any]:
+        """What the headers of meters of one span and number of channels share."""
+        return {**self._period(meter), "CM_LOGCHANS": len(meter.lanes), "DST_FLAG": "N"}
 
     def _account(self, device: DeviceInfo) -> bytes:
         text = device.account_id if self.options["account"] else ""
@@ -187,5 +190,5 @@ def _texts(record: Record, names: Sequence[str], own: Sequence[bytes]) -> dict[s
 
 def _reading(reading: Reading | None, name: str) -> bytes:
     if reading is None:
-        return NO_READING.encode("ascii")
+        return NO_READING
     return NUMBER.put(reading.value, name, len(NO_READING))

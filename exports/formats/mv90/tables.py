@@ -16,7 +16,7 @@ from exports.formats.records216.layouts import BLANK, CHANNEL, DEVICE, HEADER, L
 from exports.formats.records216.units import RESOLUTIONS, ROUND_CELLS, SEEN, UNIT_CODES
 
 START, STOP = Stamp(), Stamp(late=True)
-NO_READING = "00000000.000"
+NO_READING = b"00000000.000"
 
 # fmt: off
 # Section 2.

@@ -31,6 +31,8 @@ def border_readings(
     The nearest one within an interval length, of equal ones the earlier. None where two channels
     measure the same: the register is then of either.
     """
+    if not frame.reads:
+        return None, None
     reads = [read for device in meter.devices for read in frame.reads.get(device, ())]
     target = lane.target
     quantities = [one.target[:2] for one in meter.lanes]
@@ -43,6 +45,8 @@ def border_readings(
 
 def total_register(frame: Frame, meter: Meter, lane: Lane) -> RegisterValue | None:
     """The total register of the channel's unit and flow, from the last read that has it."""
+    if not frame.reads:
+        return None
     key = ("SUM", *lane.target[:2], "T", 1)
     for device in reversed(meter.devices):
         for read in reversed(frame.reads.get(device, ())):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from devices.readings import Channel, IntervalSeries, Ints
+from devices.readings import Channel, IntervalSeries, Ints, Masks
 from exports.formats.records216.cells import (
     Flags,
     Floats,
@@ -21,8 +21,6 @@ from exports.formats.records216.cells import (
     counts_to_cells,
 )
 from exports.formats.records216.scan import Records, Wanted, cells_read
-
-Matrix = npt.NDArray[np.float32] | npt.NDArray[np.uint32]
 
 
 class Note(Protocol):
@@ -60,51 +58,58 @@ class Gatherer:
 
     def series(self) -> list[IntervalSeries | None]:
         """By draft; None for a channel that is refused."""
-        found = cells_read(self.records, [draft.wanted for draft in self.drafts])
         self.made = [None] * len(self.drafts)
-        groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-        for place, (draft, one) in enumerate(zip(self.drafts, found, strict=True)):
-            for about, count in one.odd.items():
-                draft.warn(about, count=count)
-            scale = draft.channel.resolution if draft.resolved else None
-            groups[draft.wanted.form, draft.wanted.cells, scale, draft.pulse].append(place)
-        for places in groups.values():
-            values = np.stack([found[place].values for place in places])
-            masks = [found[place].masks for place in places]
-            first = self.drafts[places[0]]
-            if first.pulse is not None:
-                self._pulses(places, values, masks, first)
-            elif first.resolved:
-                self._count(places, values, masks, first.channel.resolution)
-            else:
-                decimals = coarsest(values)
-                for some in np.unique(decimals).tolist():
-                    rows = np.flatnonzero(decimals == some).tolist()
-                    chosen = [places[row] for row in rows], [masks[row] for row in rows]
-                    self._count(chosen[0], values[rows], chosen[1], Decimal(1).scaleb(-some))
+        for found in cells_read(self.records, [draft.wanted for draft in self.drafts]):
+            rows_of: dict[tuple[object, ...], list[int]] = defaultdict(list)
+            for row, place in enumerate(found.places):
+                draft = self.drafts[place]
+                for about, count in found.odd.of(row).items():
+                    draft.warn(about, count=count)
+                scale = draft.channel.resolution if draft.resolved else None
+                rows_of[scale, draft.pulse].append(row)
+            for rows in rows_of.values():
+                places = [found.places[row] for row in rows]
+                if len(rows) == len(found.places):
+                    self._gather(places, found.values, found.masks)
+                else:
+                    self._gather(places, found.values[rows], found.masks[rows])
         return self.made
 
-    def _count(
-        self, places: list[int], cells: Floats, masks: list[npt.NDArray[np.uint16]], scale: Decimal
-    ) -> None:
+    def _gather(self, places: list[int], values: npt.NDArray[Any], masks: Masks) -> None:
+        """Channels of one shape and one known resolution, or none."""
+        first = self.drafts[places[0]]
+        if first.pulse is not None:
+            self._pulses(places, values, masks, first)
+        elif first.resolved:
+            self._count(places, values, masks, first.channel.resolution)
+        else:
+            decimals = coarsest(values)
+            for some in np.unique(decimals).tolist():
+                scale = Decimal(1).scaleb(-some)
+                rows = np.flatnonzero(decimals == some)
+                if len(rows) == len(places):
+                    self._count(places, values, masks, scale)
+                else:
+                    few = [places[row] for row in rows.tolist()]
+                    self._count(few, values[rows], masks[rows], scale)
+
+    def _count(self, places: list[int], cells: Floats, masks: Masks, scale: Decimal) -> None:
         counts, huge = cells_to_counts(cells, scale)
         other = (counts_to_cells(counts, scale) != cells) & ~huge
         self._make(places, counts, masks, scale, huge, other)
 
     def _pulses(
-        self,
-        places: list[int],
-        pulses: npt.NDArray[np.uint32],
-        masks: list[npt.NDArray[np.uint16]],
-        first: Draft,
+        self, places: list[int], pulses: npt.NDArray[np.uint32], masks: Masks, first: Draft
     ) -> None:
         """Pulses are counts of their own weight, or exact multiples of the known resolution."""
         pulse = first.pulse or Decimal(1)
         scale = first.channel.resolution if first.resolved else pulse
         ratio = Fraction(pulse) / Fraction(scale)
-        numbers = pulses.astype(object) * ratio.numerator
-        counts = numbers // ratio.denominator
-        other = (numbers % ratio.denominator != 0).astype(np.bool_)
+        over, under = ratio.numerator, ratio.denominator
+        exact = max(over, under) < 1 << 30  # then products stay within 62 bits
+        numbers = pulses.astype(np.int64 if exact else object) * over
+        counts = numbers // under
+        other = (numbers % under != 0).astype(np.bool_)
         huge = (counts >= 1 << 62).astype(np.bool_)
         whole = np.where(huge, 0, counts).astype(np.int64)
         self._make(places, whole, masks, scale, huge, other)
@@ -113,7 +118,7 @@ class Gatherer:
         self,
         places: list[int],
         counts: Ints,
-        masks: list[npt.NDArray[np.uint16]],
+        masks: Masks,
         scale: Decimal,
         huge: Flags,
         other: Flags,

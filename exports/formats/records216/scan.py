@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from devices.readings import Ints, Masks, Status
-from exports.formats.issues import ReadReport
 from exports.formats.records216.cells import Flags
 from exports.formats.records216.layouts import (
     CELL_DTYPES,
@@ -87,14 +86,6 @@ class Wanted(NamedTuple):
     cells: int
 
 
-class Found(NamedTuple):
-    """A channel's cells, (cells,): values 0 where missing, masks; and what was odd, as counts."""
-
-    values: npt.NDArray[Any]
-    masks: Masks
-    odd: Mapping[str, int]
-
-
 @dataclass(slots=True)
 class Odd:
     """What is odd about channels, by what it is: counts (channels,)."""
@@ -109,26 +100,33 @@ class Odd:
         return {about: int(n[row]) for about, n in self.counts.items() if n[row]}
 
 
+class Found(NamedTuple):
+    """Channels of one shape: places among those wanted; (channels, cells) values, 0 where missing,
+    and masks; what is odd about each."""
+
+    places: list[int]
+    values: npt.NDArray[Any]
+    masks: Masks
+    odd: Odd
+
+
 def most_cells(form: Form) -> int:
     """The cells that a channel's records can hold."""
     return MOST_RECORDS * (CELLS_SIZE // DTYPES[form].itemsize)
 
 
-def cells_read(records: Records, wanted: Sequence[Wanted]) -> list[Found]:
+def cells_read(records: Records, wanted: Sequence[Wanted]) -> Iterator[Found]:
     """The cells of channels, those of one shape together."""
     groups: dict[tuple[Form, int, int], list[int]] = defaultdict(list)
     for place, channel in enumerate(wanted):
         groups[channel.form, len(channel.records), channel.cells].append(place)
-    found: dict[int, Found] = {}
     for (form, _, cells), places in groups.items():
         index = np.array([wanted[place].records for place in places], np.intp)
         data = records.table[index, CELLS_START:].reshape(len(places), -1)
-        for place, one in zip(places, _cells(data, form, cells), strict=True):
-            found[place] = one
-    return [found[place] for place in range(len(wanted))]
+        yield _cells(places, data, form, cells)
 
 
-def _cells(data: Bytes, form: Form, size: int) -> list[Found]:
+def _cells(places: list[int], data: Bytes, form: Form, size: int) -> Found:
     """The cells of channels of one shape, (channels, bytes)."""
     dtype, odd = DTYPES[form], Odd()
     there = min(size, data.shape[1] // dtype.itemsize)
@@ -137,43 +135,42 @@ def _cells(data: Bytes, form: Form, size: int) -> list[Found]:
     odd.add("no_fill", (filler != FILL).any(axis=1).astype(np.int64))
     odd.add("fewer", np.full(len(data), size - there))
     cells = np.ascontiguousarray(data[:, :used]).view(dtype)
-    values = cells["value"]
-    masks = np.full((len(data), size), MISSING, np.uint16)
-    masks[:, :there] = _masks(cells, values, form, odd)
-    gone: Flags = masks & MISSING != 0
-    full = np.zeros((len(data), size), values.dtype)
-    full[:, :there] = np.where(gone[:, :there], 0, values)
-    masks[gone] &= ~np.uint16(SPOILT)
-    return [Found(full[row], masks[row], odd.of(row)) for row in range(len(data))]
+    values = np.zeros((len(data), size), dtype["value"])
+    values[:, :there] = cells["value"]
+    masks = np.zeros((len(data), size), np.uint16)
+    masks[:, there:] = MISSING
+    if form != PULSES:
+        _no_numbers(values, masks, odd)
+    _words(cells, values, masks, odd)
+    return Found(places, values, masks, odd)
 
 
-def _masks(cells: Any, values: Any, form: Form, odd: Odd) -> Masks:
-    """The masks of cells, by their words and by what their values are."""
-    names = cells.dtype.names
-    masks = np.zeros(values.shape, np.uint16)
-    stray = np.zeros(values.shape, np.bool_)
-    if "channel" in names:
-        masks |= masks_in(False)[cells["channel"]]
-        stray |= cells["channel"] & ~np.uint16(CHANNEL_BITS) != 0
-    if "interval" in names:
-        masks |= masks_in(True)[cells["interval"]]
-        stray |= cells["interval"] & ~np.uint16(INTERVAL_BITS) != 0
-    odd.add("stray_bits", stray.sum(axis=1))
-    marked = masks & MISSING != 0
-    number = np.ones_like(marked) if form == PULSES else np.isfinite(values)
-    held = marked & number & (values != 0)
-    odd.add("held", held.sum(axis=1))
-    masks[held] = masks[held] & ~np.uint16(MISSING) | int(Status.QUESTIONABLE)
-    odd.add("no_number", (~number).sum(axis=1))
-    masks[~number] |= MISSING
-    return masks
+def _no_numbers(values: npt.NDArray[Any], masks: Masks, odd: Odd) -> None:
+    """Cells that are no number are missing."""
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        odd.add("no_number", wrong.sum(axis=1))
+        masks[wrong], values[wrong] = MISSING, 0
 
 
-def file_refuse(error: FileError, report: ReadReport, codes: Mapping[str, str], text: str) -> None:
-    """Says why a file is refused."""
-    report.error(
-        codes[error.about],
-        text.format(**error.words),
-        record=error.record + 1,
-        offset=error.record * LENGTH,
+def _words(cells: npt.NDArray[Any], values: npt.NDArray[Any], masks: Masks, odd: Odd) -> None:
+    """What status words say, looked at only where they say something."""
+    names = cells.dtype.names or ()
+    words = {name: cells[name] for name in ("channel", "interval") if name in names}
+    said = np.zeros(cells.shape, np.bool_)
+    for word in words.values():
+        said |= word != 0
+    where = np.nonzero(said)
+    channel, interval = (
+        words[name][where] if name in words else np.zeros(len(where[0]), np.uint16)
+        for name in ("channel", "interval")
     )
+    found = masks_in(False)[channel] | masks_in(True)[interval] | masks[where]
+    stray = (channel & ~np.uint16(CHANNEL_BITS)) | (interval & ~np.uint16(INTERVAL_BITS))
+    odd.add("stray_bits", np.bincount(where[0][stray != 0], minlength=len(cells)))
+    held = (found & MISSING != 0) & (values[where] != 0)
+    odd.add("held", np.bincount(where[0][held], minlength=len(cells)))
+    found[held] = found[held] & ~np.uint16(MISSING) | int(Status.QUESTIONABLE)
+    gone = found & MISSING != 0
+    found[gone] &= ~np.uint16(SPOILT)
+    masks[where] = found

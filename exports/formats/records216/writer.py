@@ -40,12 +40,23 @@ class FrameWriter:
                 planner.refuse(meter.devices, error)
                 continue
             self.found[meter.rank] = data, tally
-            tally.meters, tally.records = 1, len(data) // LENGTH
-            self.tally.merge(meter.tally)
-            self.tally.merge(tally)
+            self._count(meter.tally, tally, len(data) // LENGTH)
         for offset in {meter.span.offset for meter in meters if meter.rank in self.found}:
             self.tally.add(f"offset {offset}", 1)
         out.write(b"".join([self.found[rank][0] for rank in sorted(self.found)]))
+
+    def _count(self, planned: Tally, written: Tally, records: int) -> None:
+        """What was counted of a meter; most have nothing but numbers."""
+        total = self.tally
+        total.meters += 1
+        total.records += records
+        for one in (planned, written):
+            if one.warnings.counts or one.totals or one.left_out:
+                total.merge(one)
+            else:
+                total.intervals += one.intervals
+                total.registers += one.registers
+                total.missing += one.missing
 
     def _take(self, block: Block) -> None:
         """A block's records by meter; what is odd waits for the declared writer."""
