@@ -168,7 +168,10 @@ class Compiler:
 
     def _fill(self, rows: Rows, span: Span, cells: Cells, size: int) -> Flags:
         """The cells of some rows; which meters have something to say."""
+        found = np.zeros(size, np.bool_)
         low, high = max(0, -rows.slot), min(len(rows.sheet.ends), span.cells - rows.slot)
+        if low >= high:  # all of them outside the span
+            return found
         every = rows.rows == list(range(len(rows.sheet.devices)))
         counts = rows.sheet.counts if every else rows.sheet.counts[rows.rows]
         counts = counts[:, low:high]
@@ -187,7 +190,6 @@ class Compiler:
             part[..., 0] = values
             part[..., 1] = words_out(self.book.ctx.mode)[0 if status is None else status]
             cells[where] = part
-        found = np.zeros(size, np.bool_)
         found[np.array(rows.meters)[odd]] = True
         return found
 

@@ -270,6 +270,16 @@ def test_only_what_is_new_and_what_stands_between_in_mode_in() -> None:
     ]
 
 
+def test_channels_without_a_slot_in_the_span_are_missing_in_mode_in() -> None:
+    """What is new of one channel lies after, or before, all that there is of another."""
+    news = sheet(DAY, {50: CHANGED, 51: CHANGED})
+    before = sheet(DAY[:20], number=2, unit="KVARH")
+    after = sheet(DAY[:20], number=3, unit="KVAH", start="202403011900")
+    data, tally = both("mv90", frame(news, before, after), mode="IN")
+    assert (tally.intervals, tally.missing) == (6, 4)
+    assert [cell(data, place, 4) for place in (0, 1)] == [(0.0, 0, 0x40)] * 2
+
+
 def test_a_meter_without_news_is_not_in_the_file() -> None:
     data, tally = both("mv90", frame(sheet(DAY)), mode="IN")
     assert (data, tally.meters, tally.warnings.counts) == (b"", 0, {})
