@@ -104,11 +104,11 @@ def _cell(slot: Slot, book: Book, lane: Lane, tally: Tally) -> bytes:
     value = product(Decimal(slot.amount), slot.target.scale)
     if value < 0:
         raise refusal("FMT09", value=value)
-    if slot.target.pulse is not None:
-        counts = np.array([slot.amount])
-        pulses, wrong = counts_to_pulses(counts, slot.target.scale, slot.target.pulse)
+    pulse = lane.target.pulse  # the one that the header states, whatever an earlier era's is
+    if pulse is not None:
+        pulses, wrong = counts_to_pulses(np.array([slot.amount]), slot.target.scale, pulse)
         if wrong[0]:
-            raise book.refusal("pulses", value=value, pulse=slot.target.pulse)
+            raise book.refusal("pulses", value=value, pulse=pulse)
         return PULSE_CELL.put(words | {"value": int(pulses[0])})
     single = nearest32(value)
     if not np.isfinite(single):

@@ -166,6 +166,15 @@ def test_without_a_weight_a_pulse_is_the_channels_resolution() -> None:
     assert int.from_bytes(records(data)[3][24:28], "little") == 100
 
 
+def test_pulses_of_all_eras_are_those_that_the_header_states() -> None:
+    first = sheet([100] * 48, resolution=Decimal("0.05"))
+    second = sheet(DAY[:48], start="202403011200")
+    data, _ = both("hhf", frame(first, second), value_kind="P")
+    assert CHANNEL_HEADER.get(records(data)[2])["pulse"] == Decimal("0.01")
+    cells = [records(data)[place][24:28] for place in (3, 5)]
+    assert [int.from_bytes(one, "little") for one in cells] == [500, 100]
+
+
 # --- registers --------------------------------------------------------------------------------
 
 
