@@ -22,7 +22,9 @@ from exports.formats.records216.reading import (
     Meter,
     RecordError,
 )
-from exports.formats.records216.scan import FileError, Wanted
+from exports.formats.records216.scan import FileError, Wanted, cells_a_record
+
+MOST_ABSENT = 50_000  # intervals of a channel without a cell; more is a broken header
 
 
 @dataclass(slots=True)
@@ -107,6 +109,9 @@ class Reader(FileReader):
         header = self.parser.channel(raw, meter.DST_FLAG == "Y")
         registers = self.parser.channel_readings(raw)
         self.sequence_check(start, stop)
+        there = (stop - start - 1) * cells_a_record(header.form)
+        if header.cells - there > MOST_ABSENT:
+            raise RecordError("MDR18", cells=header.cells, there=there)
         if header.first != meter.TA_START or header.last != meter.TA_STOP:
             self.warn(place, "MDR54", field="TA_START or TA_STOP")
         if header.zero_stop:

@@ -181,6 +181,7 @@ MDR_ERRORS = {
     "MDR15": "a value is too large for resolution {resolution}",
     "MDR16": "channel number {number} is not 1 to 999",
     "MDR17": "an interval record has another CUSTID than its channel",
+    "MDR18": "the period has {cells} intervals, there are {there} cells",
     "RD02": "file over 2 GiB",
     "FMT15": REFUSALS["FMT15"],
 }

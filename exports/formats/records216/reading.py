@@ -20,6 +20,7 @@ from exports.formats.base import Inventory
 from exports.formats.issues import ReadReport
 from exports.formats.records216.gather import Draft, Gatherer
 from exports.formats.records216.layouts import (
+    A_RECORD,
     CHANNEL,
     FIRST_INTERVALS,
     INTERVALS,
@@ -139,14 +140,15 @@ class FileReader(ABC):
             self.orphan(place)
         self.end(len(heads))
         waiting: list[Meter] = []
-        begun = 0
+        begun = pending = 0
         for low, high in pairwise([*heads, total]):
             meter = self.meter(low, high)
             if meter is not None:
                 waiting.append(meter)
-            if high - begun >= BATCH or high == total:
+                pending += sum(self.drafts[place].wanted.cells for place in meter.drafts)
+            if high - begun >= BATCH or pending >= BATCH * A_RECORD or high == total:
                 yield from self._finish(waiting)
-                waiting, begun = [], high
+                waiting, begun, pending = [], high, 0
 
     def _finish(self, meters: Sequence[Meter]) -> Iterator[MeterData]:
         """The batch's meters with their series."""

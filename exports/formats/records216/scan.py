@@ -110,9 +110,14 @@ class Found(NamedTuple):
     odd: Odd
 
 
+def cells_a_record(form: Form) -> int:
+    """The cells that a record holds."""
+    return CELLS_SIZE // DTYPES[form].itemsize
+
+
 def most_cells(form: Form) -> int:
     """The cells that a channel's records can hold."""
-    return MOST_RECORDS * (CELLS_SIZE // DTYPES[form].itemsize)
+    return MOST_RECORDS * cells_a_record(form)
 
 
 def cells_read(records: Records, wanted: Sequence[Wanted]) -> Iterator[Found]:

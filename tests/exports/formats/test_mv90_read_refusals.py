@@ -55,6 +55,7 @@ def test_a_file_over_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         (1, 68, b"202402292400", "MDR09"),
         (1, 68, b"202403012301", "MDR09"),
         (1, 68, b"299903012400", "FMT15|MDR09"),
+        (1, 68, b"202808012400", "MDR18, record 2, byte 216: the period has 155040 intervals"),
         (1, 177, b"07", "MDR10, record 2, byte 216: 7 intervals an hour"),
         (1, 177, b"00", "MDR06"),
         (1, 4, b"OTHER     ", "MDR07, record 2, byte 216: DC_CUSTID 'OTHER"),
