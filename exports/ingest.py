@@ -14,6 +14,7 @@ from django.conf import settings
 
 from devices import batchform
 from devices.batchform import BatchRefused, Problem
+from devices.models import ChannelTemplate
 from devices.services.ingest import Provision, batch_accept
 from exports import formats
 from exports.formats.base import ReadReport
@@ -93,14 +94,28 @@ def _json(body: bytes, request: FileRequest) -> batchform.Form:
     return form
 
 
+def _resolutions(provision: Provision) -> dict[str, str]:
+    """Resolutions of channels that are made, for a reader to which cells alone do not tell them."""
+    if provision.resolution is not None:
+        return {"*": str(provision.resolution)}
+    templates = ChannelTemplate.objects.filter(device_class__code=provision.device_class)
+    found = templates.values_list("unit", "flow", "resolution")
+    return {f"{unit} {flow}": str(resolution) for unit, flow, resolution in found}
+
+
 def _read(body: bytes, request: FileRequest) -> tuple[batchform.Form, list[Problem], list[str]]:
     """A file in one of our formats as a batch, with the records that could not be read."""
     fmt = formats.get(request.format)
+    zone = request.zone or settings.TIME_ZONE
     options = fmt.options_clean(request.options, "read")
+    # What the command states for all holds for options that say nothing else.
+    if "zone" in options:
+        options["zone"] = options["zone"] or zone
+    if "resolutions" in options and request.provision is not None:
+        options["resolutions"] = options["resolutions"] or _resolutions(request.provision)
     attribute = fmt.identifier(options)
     inventory = Inventory(attribute)
     report = ReadReport()
-    zone = request.zone or settings.TIME_ZONE
     intake = Intake(fmt, attribute, inventory, zone)
     meters = intake.meters(fmt.read(io.BytesIO(body), options, inventory, report))
     problems = [

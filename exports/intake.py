@@ -132,17 +132,19 @@ class Intake:
     inventory: Inventory
     zone: str
     snapped: int = 0
-    # By device id, meter number and serial number: a file may leave out any of them.
+    # By what the file names it by, device id, meter number and serial number: it may leave out any.
     _meters: dict[tuple[str, ...], batchform.Meter] = field(default_factory=dict)
+    _zones: dict[str, str] = field(default_factory=dict)  # of devices that are to be made
 
     def meters(self, read: Iterable[readings.MeterData]) -> list[batchform.Meter]:
         """The batch's meters, in the file's order; what is said of one meter is put together."""
         for data in read:
             identifier = getattr(data.device, self.attribute)
-            who = data.device[:3]
+            who = (identifier, *data.device[:3])
             meter = self._meters.get(who)
             if meter is None:
                 meter = self._meters[who] = self._meter(data.device)
+                self._zones.setdefault(identifier, meter.time_zone or self.zone)
             for series in data.series:
                 meter.intervals.extend(self._blocks(identifier, series))
             meter.registers.extend(map(_registers, data.reads))
@@ -219,7 +221,7 @@ class Intake:
         ]
         if fitting:
             return sorted(fitting, key=lambda era: era.start)
-        stated = self._meters[identifier].time_zone or self.zone
+        stated = self._zones[identifier]
         offset = blocks.standard_offset(stated, timezone.now().year)
         zone = stated if channel.seconds == DAY else ""
         return [Era(channel._replace(grid_offset=offset, zone=zone), BEGINNING)]

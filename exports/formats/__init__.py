@@ -12,8 +12,10 @@ from importlib import import_module
 from exports.formats.base import Format
 from exports.formats.btf import Btf
 from exports.formats.cmep import Cmep
+from exports.formats.hhf import Hhf
 from exports.formats.idf import Idf
 from exports.formats.lodestar import Lodestar
+from exports.formats.mv90 import Mv90
 from exports.formats.rde import Rde
 
 _formats: dict[str, Format] = {}
@@ -68,3 +70,5 @@ register(Lodestar())
 register(Idf())
 register(Rde())
 register(Btf())
+register(Hhf())
+register(Mv90())

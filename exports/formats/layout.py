@@ -35,9 +35,13 @@ class Field:
             return data.rjust(self.size, self.kind.fill)
         return data.ljust(self.size, self.kind.fill)
 
-    def get(self, record: bytes, first: int = 0) -> Any:
+    def raw(self, record: bytes, first: int = 0) -> bytes:
+        """The field's bytes in a record, or in one that begins at byte `first`."""
         start = self.start - first
-        return self.kind.get(record[start : start + self.size])
+        return record[start : start + self.size]
+
+    def get(self, record: bytes, first: int = 0) -> Any:
+        return self.kind.get(self.raw(record, first))
 
 
 def _unique(name: str, fields: Iterable[str]) -> None:
@@ -80,6 +84,22 @@ class Record:
         fixed = {f.name for f in self.fields if isinstance(f.kind, Const)}
         _check_keys(self.name, {f.name for f in self.fields}, fixed, values)
         return b"".join(field.put(values.get(field.name)) for field in self.fields)
+
+    def template(self, known: Mapping[str, Any]) -> bytes:
+        """The record for the `%` operator: known values and constants put, `%s` for the others,
+        which have to be given in full size."""
+        parts = []
+        for field in self.fields:
+            fixed = field.name in known or isinstance(field.kind, Const)
+            data = field.put(known.get(field.name)) if fixed else None
+            parts.append(b"%s" if data is None else data.replace(b"%", b"%%"))
+        return b"".join(parts)
+
+    def field(self, name: str) -> Field:
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise LayoutError(f"{self.name}: has no field {name}")
 
     def get(self, record: bytes) -> dict[str, Any]:
         """The record's values; ValueError names the field that cannot be read."""

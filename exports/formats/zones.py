@@ -71,3 +71,13 @@ def local_instants(name: str, local: datetime) -> list[int]:
         if same and seconds not in found:
             found.append(seconds)
     return found
+
+
+def year_of(seconds: int) -> int:
+    """The UTC year of an instant."""
+    return datetime.fromtimestamp(seconds, UTC).year
+
+
+def local_time(seconds: int) -> datetime:
+    """Seconds of a clock as its naive time."""
+    return datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001
