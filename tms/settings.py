@@ -81,8 +81,16 @@ TEMPLATES = [
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
 TMS_PURGE_BOUNDS: list[str] = []  # () → the highest number that may be purged, or None
-TMS_SWEEPS = ["devices.tasks.fold"]  # what a worker without a broker looks for
-TMS_TICKS = ["devices.tasks.fold", "devices.tasks.maintain"]  # what the scheduler does each minute
+TMS_SWEEPS = [  # what a worker without a broker looks for
+    "devices.tasks.fold",
+    *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),
+]
+TMS_TICKS = [  # what the scheduler does each minute
+    *("devices.tasks.fold", "devices.tasks.maintain"),
+    *("events.tasks.watch", "events.tasks.maintain"),
+]
+TMS_ALARM_HOOKS = ["events.services.system_alarm_raise"]  # (code, title, key, …): the house's own
+TMS_ALARM_CLEAR_HOOKS = ["events.services.system_alarm_clear"]  # (code, key)
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router"]
 TMS_DASHBOARD_CARDS = ["devices.dashboard.cards", "events.dashboard.cards"]
 TMS_DEVICE_SECTIONS = ["events.sections.device_events"]  # (request, device), on a device's page
@@ -131,6 +139,11 @@ TMS_KEY_DAYS = env.int("TMS_KEY_DAYS", default=35)  # idempotency keys
 TMS_BODY_DAYS = env.int("TMS_BODY_DAYS", default=0)  # posted bodies; 0 keeps none
 TMS_QUARANTINE_DAYS = env.int("TMS_QUARANTINE_DAYS", default=90)
 TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
+TMS_RECORD_DAYS = env.int("TMS_RECORD_DAYS", default=400)  # records of message routes
+TMS_MAIL_DAYS = env.int("TMS_MAIL_DAYS", default=400)  # notifications with their bodies
+TMS_MOMENTARY_SECONDS = env.int("TMS_MOMENTARY_SECONDS", default=60)  # of an incident
+TMS_GATEWAY_HOURS = env.int("TMS_GATEWAY_HOURS", default=24)  # silence that raises an alarm; 0 none
+TMS_DISK_FREE = env.float("TMS_DISK_FREE", default=5.0)  # per cent; less raises an alarm
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
@@ -192,6 +205,9 @@ WHITENOISE_USE_FINDERS = True  # a trial needs no collectstatic
 WHITENOISE_AUTOREFRESH = DEBUG
 EMAIL_CONFIG = env.email_url("TMS_EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = EMAIL_CONFIG.get("EMAIL_TIMEOUT") or 30  # a server that stalls is given up
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("TMS_EMAIL_FROM", default="tms@localhost")
+TMS_URL = env.str("TMS_URL", default="http://127.0.0.1:8000")  # of links in mails
 
 # --- tasks ------------------------------------------------------------------------------------
 CELERY_BROKER_URL = BROKER_URL or "memory://"

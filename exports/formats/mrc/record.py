@@ -20,7 +20,7 @@ LINE_ENDS = {"CRLF": b"\r\n", "LF": b"\n"}
 OMS_WORDS = {
     **dict.fromkeys(("PWR_OUTAGE", "PWR_DOWN"), "Outage"),
     **dict.fromkeys(("PWR_RESTORE", "PWR_UP"), "Restoration"),
-    "PWR_MOMENTARY": "Instantaneous",
+    "PWR_MOMENTARY": "Instantaneou",  # the field is 12 wide, MultiSpeak's word 13; decision 0030
     "COMM_LOST": "NoResponse",
     "PWR_OUT_INFER": "Inferred",
     "SWITCH_OPEN": "PowerOff",
