@@ -6,7 +6,7 @@ Events come in any order; the answer is by their own times (formats/events.md 5)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -34,25 +34,21 @@ class Mark(NamedTuple):
 
 @dataclass(slots=True)
 class Spell:
-    """A condition from its beginning to its end; `pk` None while it is new."""
+    """A condition from its beginning to its end, both by event. `pk` where it is stored."""
 
     kind: str
-    mnemonic: str  # that opened it
+    mnemonic: str  # of its first set
     began: datetime
     began_event: int | None = None
     ended: datetime | None = None
     ended_event: int | None = None
-    closer: str = ""
     pk: int | None = None
-    changed: bool = False
+    openers: set[str] = field(default_factory=set)
 
-    def covers(self, time: datetime) -> bool:
-        """Whether a time is in it, give or take the slack of two clocks."""
-        return self.began - SLACK <= time and (self.ended is None or time <= self.ended + SLACK)
-
-    def close(self, mark: Mark) -> None:
-        self.ended, self.ended_event, self.closer = mark.time, mark.event, mark.mnemonic
-        self.changed = True
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What is stored of it."""
+        return (self.mnemonic, self.began, self.began_event, self.ended, self.ended_event)
 
 
 def kind_of(mnemonic: str, paired_with: str, state: str) -> str:
@@ -62,60 +58,61 @@ def kind_of(mnemonic: str, paired_with: str, state: str) -> str:
     return mnemonic if state == SET else paired_with
 
 
-def spells_fold(spells: list[Spell], marks: Sequence[Mark], clears: Sequence[Mark]) -> list[Spell]:
-    """The spells of one device after some new events, in the order of their times.
+def spells_of(marks: Iterable[Mark]) -> list[Spell]:
+    """The spells that a device's events of one kind tell of, whatever order they arrived in.
 
-    `spells`: those open or near in time; `clears`: ends that arrived before, which may belong to a
-    beginning that arrives only now.
+    A set while one is open is no second one. Nor is the other reporter's first word of a spell
+    that ended within the slack of two clocks.
     """
+    spells: list[Spell] = []
     for mark in sorted(marks, key=lambda m: (m.time, m.event)):
-        mine = [spell for spell in spells if spell.kind == mark.kind]
+        last = spells[-1] if spells else None
         if mark.state == CLEAR:
-            _end(mine, mark)
-        elif not any(_same_beginning(spell, mark) for spell in mine):
-            spells += _begin(mine, mark, clears)
+            if last is not None and last.ended is None:
+                last.ended, last.ended_event = mark.time, mark.event
+        elif last is None or not _is_of(last, mark):
+            spells.append(Spell(mark.kind, mark.mnemonic, mark.time, mark.event))
+            spells[-1].openers.add(mark.mnemonic)
+        else:
+            last.openers.add(mark.mnemonic)
     return spells
 
 
-def _same_beginning(spell: Spell, mark: Mark) -> bool:
-    """A set within a spell doubles nothing; nor does the other reporter's, by another clock."""
+def _is_of(spell: Spell, mark: Mark) -> bool:
+    """Whether a set tells of a spell that has begun."""
     if spell.ended is None:
-        return mark.time >= spell.began - SLACK
-    if spell.began <= mark.time < spell.ended:
         return True
-    return mark.mnemonic != spell.mnemonic and spell.covers(mark.time)
+    return mark.mnemonic not in spell.openers and mark.time <= spell.ended + SLACK
 
 
-def _begin(mine: Sequence[Spell], mark: Mark, clears: Sequence[Mark]) -> list[Spell]:
-    """A new spell, closed at once by an end that overtook it; none where it is the beginning of
-    one that is known: a spell without an end between then began earlier."""
-    used = {other.ended_event for other in mine}
-    ends = [c for c in clears if c.kind == mark.kind and c.event not in used]
-    end = min((c for c in ends if c.time >= mark.time), key=_order, default=None)
-    following = min((s for s in mine if s.began > mark.time), key=_beginning, default=None)
-    if following is not None and (end is None or end.time > following.began):
-        following.began, following.began_event = mark.time, mark.event
-        following.changed = True
-        return []
-    spell = Spell(mark.kind, mark.mnemonic, mark.time, mark.event, changed=True)
-    if end is not None:
-        spell.close(end)
-    return [spell]
+def spells_changed(
+    stored: Sequence[Spell], spells: Sequence[Spell]
+) -> tuple[list[Spell], list[int]]:
+    """The spells that are new or no longer as they are stored, with the key of what they were; and
+    the keys of those that proved to be part of another.
+
+    A stored spell is the one that began with the same event; else the first left that it overlaps,
+    since a beginning may prove earlier and an end may come between.
+    """
+    left = {spell.pk: spell for spell in stored}
+    by_event = {spell.began_event: spell for spell in stored}
+    for spell in spells:
+        if (same := by_event.get(spell.began_event)) is not None:
+            spell.pk = left.pop(same.pk).pk
+    for spell in spells:
+        if spell.pk is None:
+            fitting = [one for one in left.values() if _overlap(one, spell)]
+            if fitting:
+                spell.pk = left.pop(min(fitting, key=lambda one: one.began).pk).pk
+    told = {spell.pk: spell.told for spell in stored}
+    changed = [spell for spell in spells if spell.pk is None or told[spell.pk] != spell.told]
+    return changed, [pk for pk in left if pk is not None]
 
 
-def _order(mark: Mark) -> tuple[datetime, int]:
-    return mark.time, mark.event
-
-
-def _beginning(spell: Spell) -> datetime:
-    return spell.began
-
-
-def _end(mine: Sequence[Spell], mark: Mark) -> None:
-    """Close the newest open spell that began before; the other reporter's end changes nothing."""
-    fitting = [s for s in mine if s.ended is None and s.began <= mark.time]
-    if fitting:
-        max(fitting, key=lambda s: s.began).close(mark)
+def _overlap(one: Spell, other: Spell) -> bool:
+    return (other.ended is None or one.began < other.ended) and (
+        one.ended is None or other.began < one.ended
+    )
 
 
 def open_since(history: Iterable[tuple[datetime, str]], until: datetime) -> datetime | None:

@@ -81,7 +81,7 @@ def _send() -> None:
 @shared_task
 def maintain() -> None:
     """Let go of what is past its term, once a day, again when that failed."""
-    done = f"events maintained:{timezone.now():%F}"
+    done = f"events:maintained:{timezone.now():%F}"
     if not cache.get(done):
         events_expire()
         cache.set(done, True, DAY)

@@ -35,7 +35,9 @@ FLOORS = {
         **dict.fromkeys(("services", "seed", "demo"), SERVICES),
     },
     "events": {
-        **dict.fromkeys(("codes", "checks", "rules", "pairing", "mrc", "failpoints"), PURE),
+        **dict.fromkeys(
+            ("codes", "checks", "rules", "pairing", "mrc", "failpoints", "timeline"), PURE
+        ),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("selectors",), SELECTORS),
         **dict.fromkeys(("services", "catalogue", "defaults", "mail"), SERVICES),

@@ -36,6 +36,7 @@ class Incident(models.Model):
         indexes = [
             models.Index(fields=["device", "began"], name="incident_device"),
             models.Index(fields=["category", "began"], name="incident_category"),
+            models.Index(fields=["category", "ended"], name="incident_ended"),
             models.Index(
                 fields=["category", "device"], condition=Q(ended=None), name="incident_open"
             ),
@@ -43,3 +44,14 @@ class Incident(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} from {self.began:%FT%TZ}"
+
+    @property
+    def duration_words(self) -> str:
+        """How long it lasted, for a reader; empty while it is open."""
+        if self.duration is None:
+            return ""
+        minutes, seconds = divmod(self.duration, 60)
+        hours, minutes = divmod(minutes, 60)
+        if hours:
+            return f"{hours} h {minutes:02} min"
+        return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"

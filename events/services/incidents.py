@@ -12,7 +12,17 @@ from django.utils import timezone
 
 from devices.journal import sql
 from events.models import Event, EventType, Incident
-from events.pairing import CLEAR, OUTAGE, SET, SLACK, Mark, Spell, kind_of, spells_fold
+from events.pairing import (
+    CLEAR,
+    OUTAGE,
+    SET,
+    SLACK,
+    Mark,
+    Spell,
+    kind_of,
+    spells_changed,
+    spells_of,
+)
 from events.selectors.catalogue import Type, types_load
 from events.selectors.following import Row, events_after
 from events.selectors.places import Located, located_load
@@ -27,8 +37,9 @@ class Kinds:
 
     def __init__(self, types: dict[int, Type]) -> None:
         self.types = types
-        severe = EventType.objects.exclude(severity="I").values_list("mnemonic", flat=True)
-        wanted = set(severe) | {OUTAGE}
+        described = list(EventType.objects.values_list("pk", "mnemonic", "severity", "category"))
+        wanted = {mnemonic for _, mnemonic, severity, _ in described if severity != "I"} | {OUTAGE}
+        self.categories = {pk: category for pk, _, _, category in described}
         self.of = {
             pk: kind
             for pk, t in types.items()
@@ -58,67 +69,80 @@ def incidents_follow() -> bool:
 
 
 def _pair(rows: Sequence[Row], kinds: Kinds) -> None:
-    marks: dict[int, list[Mark]] = {}
+    """Tell the spells of the devices anew from where these events touch them."""
+    early: dict[int, datetime] = {}
     for row in rows:
-        marks.setdefault(row.device, []).append(kinds.mark(row.pk, row.type, row.time))
-    early = min(row.time for row in rows)
-    spells = _spells(marks, early, kinds)
-    clears = _clears(marks, early, kinds)
-    located = located_load(marks)
-    changed = [
-        (device, spell)
-        for device, events in marks.items()
-        for spell in spells_fold(spells.get(device, []), events, clears.get(device, []))
-        if spell.changed
-    ]
-    _store(changed, located, kinds)
+        early[row.device] = min(row.time, early.get(row.device, row.time))
+    stored = _stored(early, kinds)
+    for device, spells in stored.items():
+        early[device] = min(early[device], *(spell.began for spell in spells))
+    changed: list[tuple[int, Spell]] = []
+    gone: list[int] = []
+    for (device, kind), marks in _marks(early, stored, kinds).items():
+        known = [spell for spell in stored.get(device, []) if spell.kind == kind]
+        anew, parts = spells_changed(known, spells_of(marks))
+        changed += [(device, spell) for spell in anew]
+        gone += parts
+    Incident.objects.filter(pk__in=gone).delete()
+    _store(changed, located_load(early), kinds)
 
 
-def _spells(devices: Iterable[int], early: datetime, kinds: Kinds) -> dict[int, list[Spell]]:
-    """The incidents of these devices that are open, or not over before the events begin."""
-    near = Q(ended=None) | Q(ended__gte=early - SLACK)
-    rows = Incident.objects.filter(near, device__in=sql.id_set(devices), closed_by="").order_by()
+def _stored(early: dict[int, datetime], kinds: Kinds) -> dict[int, list[Spell]]:
+    """The incidents of these devices that are open, or not over when the events begin."""
+    near = Q(ended=None) | Q(ended__gte=min(early.values()) - SLACK)
+    rows = Incident.objects.filter(near, device__in=sql.id_set(early)).order_by()
     found: dict[int, list[Spell]] = {}
-    for pk, device, kind, began, began_event, ended, ended_event in rows.values_list(
-        "pk", "device_id", "type_id", "began", "began_event", "ended", "ended_event"
+    for pk, device, kind, *told in rows.values_list(
+        *("pk", "device_id", "type_id", "began", "began_event", "ended", "ended_event")
     ):
         mnemonic = kinds.types[kind].mnemonic
-        found.setdefault(device, []).append(
-            Spell(kinds.of.get(kind, mnemonic), mnemonic, began, began_event, ended, ended_event)
-        )
-        found[device][-1].pk = pk
+        spell = Spell(kinds.of.get(kind, mnemonic), mnemonic, *told, pk=pk)
+        if spell.ended is None or spell.ended >= early[device] - SLACK:
+            found.setdefault(device, []).append(spell)
     return found
 
 
-def _clears(devices: Iterable[int], early: datetime, kinds: Kinds) -> dict[int, list[Mark]]:
-    """Ends that are stored and may belong to beginnings that come only now."""
-    types = [pk for pk in kinds.of if kinds.types[pk].state == CLEAR]
-    rows = Event.objects.filter(device__in=sql.id_set(devices), type__in=types, time__gte=early)
-    found: dict[int, list[Mark]] = {}
+def _marks(
+    early: dict[int, datetime], stored: dict[int, list[Spell]], kinds: Kinds
+) -> dict[tuple[int, str], list[Mark]]:
+    """What set and cleared the conditions since then, by device and kind of condition.
+
+    An operator's closing is an end without an event.
+    """
+    rows = Event.objects.filter(
+        device__in=sql.id_set(early), type__in=list(kinds.of), time__gte=min(early.values())
+    )
+    found: dict[tuple[int, str], list[Mark]] = {}
     for pk, device, kind, time in rows.values_list("pk", "device_id", "type_id", "time"):
-        found.setdefault(device, []).append(kinds.mark(pk, kind, time))
+        if time >= early[device]:
+            mark = kinds.mark(pk, kind, time)
+            found.setdefault((device, mark.kind), []).append(mark)
+    for device, spells in stored.items():
+        for spell in spells:
+            if spell.ended is not None and spell.ended_event is None:
+                mark = Mark(0, "", spell.kind, CLEAR, spell.ended)
+                found.setdefault((device, spell.kind), []).append(mark)
     return found
 
 
 def _store(changed: Sequence[tuple[int, Spell]], located: dict[int, Located], kinds: Kinds) -> None:
     new, old = [], []
     for device, spell in changed:
-        kind = kinds.by_mnemonic[spell.mnemonic]
         row = Incident(
             pk=spell.pk,
             device_id=device,
-            type_id=kind,
+            type_id=kinds.by_mnemonic[spell.mnemonic],
             began=spell.began,
             began_event=spell.began_event,
         )
-        _end(row, spell.ended, spell.ended_event)
-        if spell.pk is None:
-            row.category = "OUTG" if spell.kind == OUTAGE else _category(kind)
-            if device in located:
-                _, row.transformer_id, row.feeder_id = located[device].place_at(spell.began)
-            new.append(row)
-        else:
+        _end(row, spell.ended, spell.ended_event or None)
+        if spell.pk is not None:
             old.append(row)
+            continue
+        row.category = kinds.categories[row.type_id]
+        if device in located:
+            _, row.transformer_id, row.feeder_id = located[device].place_at(spell.began)
+        new.append(row)
     Incident.objects.bulk_create(new, batch_size=2000)
     if old:
         _update(old)
@@ -129,20 +153,16 @@ def _update(rows: Sequence[Incident]) -> None:
     stamp = connection.ops.adapt_datetimefield_value
     with connection.cursor() as cursor:
         cursor.executemany(
-            "UPDATE events_incident SET began = %s, began_event = %s, ended = %s, "
+            "UPDATE events_incident SET type_id = %s, began = %s, began_event = %s, ended = %s, "
             "ended_event = %s, duration = %s, momentary = %s WHERE id = %s",
             [
                 (
-                    *(stamp(row.began), row.began_event, stamp(row.ended), row.ended_event),
-                    *(row.duration, row.momentary, row.pk),
+                    *(row.type_id, stamp(row.began), row.began_event, stamp(row.ended)),
+                    *(row.ended_event, row.duration, row.momentary, row.pk),
                 )
                 for row in rows
             ],
         )
-
-
-def _category(kind: int) -> str:
-    return EventType.objects.values_list("category", flat=True).get(pk=kind)
 
 
 def _end(row: Incident, ended: datetime | None, event: int | None) -> None:

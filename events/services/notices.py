@@ -164,7 +164,10 @@ def _addresses(rule: AlarmRule) -> list[str]:
         Q(pk__in=rule.users.values("pk")) | Q(groups__in=rule.user_groups.all()), is_active=True
     ).exclude(email="")
     found = [*people.order_by("pk").values_list("email", flat=True), *address_list(rule.addresses)]
-    return list({address.casefold(): address for address in reversed(found)}.values())[::-1]
+    each: dict[str, str] = {}
+    for address in found:
+        each.setdefault(address.casefold(), address)
+    return list(each.values())
 
 
 def trial_make(rule: AlarmRule, *, by: str) -> Notification:

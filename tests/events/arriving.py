@@ -14,7 +14,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from devices import journal
-from devices.models import Batch, Device, FunctionalGroup, Installation, Membership
+from devices.models import ApiKey, Batch, Device, FunctionalGroup, Installation, Membership
 from devices.readings import Event as Report
 from events import failpoints
 from events.models import Route
@@ -31,11 +31,15 @@ def arrive(
     *reports: tuple[Device | int, Report],
     source: str = "near-term",
     received: datetime | None = None,
+    api_key: ApiKey | None = None,
 ) -> Batch:
     """A batch with these events, as the way in stores it."""
     with transaction.atomic():
         batch = Batch.objects.create(
-            body_hash=b"\0" * 32, source=source, received=received or timezone.now()
+            body_hash=b"\0" * 32,
+            source=source,
+            received=received or timezone.now(),
+            api_key=api_key,
         )
         keyed = [(getattr(device, "pk", device), report) for device, report in reports]
         Batch.objects.filter(pk=batch.pk).update(events=batch_events_store(batch, keyed))
