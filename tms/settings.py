@@ -93,7 +93,9 @@ TMS_ALARM_HOOKS = ["events.services.system_alarm_raise"]  # (code, title, key, â
 TMS_ALARM_CLEAR_HOOKS = ["events.services.system_alarm_clear"]  # (code, key)
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router"]
 TMS_DASHBOARD_CARDS = ["devices.dashboard.cards", "events.dashboard.cards"]
-TMS_DEVICE_SECTIONS = ["events.sections.device_events"]  # (request, device), on a device's page
+TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
+    *("events.sections.device_incidents", "events.sections.device_events"),
+]
 TMS_SEARCHES = ["devices.dashboard.search"]  # (request, text) -> address, of the header's box
 TMS_FORMATS = env.list("TMS_FORMATS", default=[])
 TMS_SENDER_CODE = env.str("TMS_SENDER_CODE", default="TMS")

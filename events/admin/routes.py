@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
+from devices.admin.pages import PlainRelations
 from devices.models import Device
 from events.admin.forms import RouteForm
 from events.models import Route, RouteRecord
@@ -19,7 +20,7 @@ FOUND = 20
 
 
 @admin.register(Route)
-class RouteAdmin(admin.ModelAdmin):
+class RouteAdmin(PlainRelations, admin.ModelAdmin):
     form = RouteForm
     list_display = ("name", "state_badge", "sequence", "waiting", "problem")
     list_filter = ("active",)

@@ -11,6 +11,7 @@ from django.urls import path
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
+from devices.admin.pages import PlainRelations
 from events.admin.forms import AlarmRuleForm
 from events.models import Alarm, AlarmRule
 from events.services.delivery import mails_send_now
@@ -35,7 +36,7 @@ HOW = (
 
 
 @admin.register(AlarmRule)
-class AlarmRuleAdmin(admin.ModelAdmin):
+class AlarmRuleAdmin(PlainRelations, admin.ModelAdmin):
     form = AlarmRuleForm
     list_display = ("name", "state_badge", "way", "whom", "waiting", "last_told")
     list_filter = ("active", "way")
@@ -43,8 +44,8 @@ class AlarmRuleAdmin(admin.ModelAdmin):
     show_full_result_count = False
     actions = None
     change_form_template = "admin/events/alarmrule/change_form.html"
-    autocomplete_fields = ("mnemonics", "users")
-    filter_horizontal = ("groups", "device_classes", "user_groups")
+    autocomplete_fields = ("mnemonics",)
+    filter_horizontal = ("groups", "device_classes", "users", "user_groups")
     fieldsets = (
         (None, {"fields": ("name", "active")}),
         (
@@ -96,7 +97,7 @@ class AlarmRuleAdmin(admin.ModelAdmin):
         made = trial_make(rule, by=request.user.get_username())
         for mail in mails_send_now(list(made.mails.values_list("pk", flat=True))):
             tell = messages.success if mail.state == "sent" else messages.error
-            tell(request, f"{mail.address or 'Nobody'}: {mail.get_state_display()}. {mail.words}")
+            tell(request, f"{mail.get_state_display()} to {mail.address or 'nobody'}: {mail.words}")
         return redirect("admin:events_alarmrule_change", rule.pk)
 
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
