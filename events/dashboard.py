@@ -53,7 +53,7 @@ def _outages() -> dict[str, Any]:
         "context": {
             "outages": now,
             "feeders": now.by_feeder[:FEEDERS],
-            "plot": outage_timeline(start, step, counts, zone, width=640, height=240),
+            "plot": outage_timeline(start, step, counts, zone, width=520, height=220),
         },
     }
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from devices.charts import BOTTOM, LEFT, RIGHT, Scale, opening, short, ticks
 
 TOP = 14
-LABELS = 6
+LABEL_WIDTH = 150  # pixels that a label takes
 
 
 def outage_timeline(
@@ -40,9 +40,10 @@ def outage_timeline(
             parts.append(f'H{width - RIGHT}"/><text class="tick y" x="{LEFT - 7}" ')
             parts.append(f'y="{y + 4:.1f}">{short(value)}</text>')
     info = ZoneInfo(zone)
-    for n in range(LABELS + 1):
-        at = first + (last - first) * n // LABELS
-        anchor = {0: "start", LABELS: "end"}.get(n, "middle")
+    labels = max((width - LEFT - RIGHT) // LABEL_WIDTH, 1)
+    for n in range(labels + 1):
+        at = first + (last - first) * n // labels
+        anchor = {0: "start", labels: "end"}.get(n, "middle")
         parts.append(
             f'<text class="tick" x="{float(scale.x(at)):.1f}" y="{height - BOTTOM + 18}" '
             f'text-anchor="{anchor}">{datetime.fromtimestamp(at, info):%d %b %H:%M}</text>'

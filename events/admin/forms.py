@@ -48,6 +48,12 @@ class AlarmRuleForm(SelectingForm):
     class Meta:
         model = AlarmRule
         fields = "__all__"  # noqa: DJ007 the admin names them
+        widgets = {
+            **dict.fromkeys(
+                ("device_classes", "users", "user_groups"), forms.CheckboxSelectMultiple
+            ),
+            "addresses": forms.Textarea(attrs={"rows": 3}),
+        }
 
     def clean(self) -> dict[str, Any]:
         """A rule that chooses nothing is a mistake, not a wish."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib import admin, messages
 from django.db.models import Count, Exists, OuterRef, Q
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 
@@ -34,7 +37,7 @@ class MailStateFilter(admin.SimpleListFilter):
 
 @admin.register(Notification)
 class NotificationAdmin(PageAdmin):
-    list_display = ("subject", "kind", "created", "rule", "alarms", "state_badge")
+    list_display = ("subject", "kind", "created_shown", "rule", "alarms", "state_badge")
     list_display_links = ("subject",)
     list_filter = (MailStateFilter, "kind")
     actions = ("send_again",)
@@ -47,6 +50,10 @@ class NotificationAdmin(PageAdmin):
             state: Count("mails", filter=Q(mails__state=state)) for state in Mail.State.values
         }
         return rows.annotate(**{f"{state}_mails": count for state, count in counts.items()})
+
+    @admin.display(description="created")
+    def created_shown(self, row: Notification) -> str:
+        return _time(row.created)
 
     @admin.display(description="state")
     def state_badge(self, row: Notification) -> str:
@@ -73,11 +80,15 @@ class NotificationAdmin(PageAdmin):
     def has_resend_permission(self, request) -> bool:
         return request.user.has_perm("events.change_notification")
 
-    @admin.action(description="Send again, with the same Message-ID", permissions=["resend"])
+    @admin.action(description="Send again", permissions=["resend"])
     def send_again(self, request, queryset) -> None:
         mails = Mail.objects.filter(notification__in=queryset)
         queued = mails_resend(list(mails))
         messages.success(request, f"{queued} {'mail is' if queued == 1 else 'mails are'} queued.")
+
+
+def _time(at: datetime) -> str:
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _attempt(entry: dict) -> dict:
@@ -89,11 +100,22 @@ def _attempt(entry: dict) -> dict:
 class SystemAlarmAdmin(KeysetAdmin):
     """What is, or was, wrong with the house itself."""
 
-    list_display = ("title", "code", "severity", "raised", "seen", "times", "state_badge")
+    list_display = (
+        *("title", "code", "severity", "raised_shown", "seen_shown", "times"),
+        "state_badge",
+    )
     list_display_links = None
     list_filter = ("code",)
     actions = ("clear",)
     empty_hint = "Nothing was ever wrong."
+
+    @admin.display(description="raised")
+    def raised_shown(self, row: SystemAlarm) -> str:
+        return _time(row.raised)
+
+    @admin.display(description="last seen")
+    def seen_shown(self, row: SystemAlarm) -> str:
+        return _time(row.seen)
 
     @admin.display(description="state")
     def state_badge(self, row: SystemAlarm) -> str:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Q
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
@@ -28,8 +29,7 @@ class RouteAdmin(PlainRelations, admin.ModelAdmin):
     show_full_result_count = False
     actions = None
     change_form_template = "admin/events/route/change_form.html"
-    autocomplete_fields = ("mnemonics",)
-    filter_horizontal = ("groups",)
+    autocomplete_fields = ("mnemonics", "groups")
     fieldsets = (
         (None, {"fields": ("name", "active")}),
         (
@@ -139,6 +139,10 @@ class RouteRecordAdmin(KeysetAdmin):
         address = reverse("admin:events_event_change", args=[row.event_id])
         again = " (again)" if row.resent else ""
         return format_html('<a href="{}">{}</a>{}', address, row.event.type, again)
+
+    @admin.display(description="received")
+    def received_shown(self, row: RouteRecord) -> str:
+        return timezone.localtime(row.received).strftime("%Y-%m-%d %H:%M:%S")
 
     @admin.display(description="device")
     def device(self, row: RouteRecord) -> str:

@@ -44,8 +44,7 @@ class AlarmRuleAdmin(PlainRelations, admin.ModelAdmin):
     show_full_result_count = False
     actions = None
     change_form_template = "admin/events/alarmrule/change_form.html"
-    autocomplete_fields = ("mnemonics",)
-    filter_horizontal = ("groups", "device_classes", "users", "user_groups")
+    autocomplete_fields = ("mnemonics", "groups")
     fieldsets = (
         (None, {"fields": ("name", "active")}),
         (

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.mail.backends.smtp import EmailBackend
 from django.utils import timezone
 
 from events.models import Alarm, AlarmRule, Mail, Notification
@@ -13,20 +12,14 @@ from events.services.delivery import BACKOFF, LEASE, mails_resend, mails_send, m
 from events.services.notices import notifications_make, trial_make
 from tests.devices.factories import device_make
 from tests.events.arriving import gasps, killed_at
-from tests.smtp import Postbox, smtp_server
+from tests.smtp import Postbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def box(settings) -> Postbox:
-    with smtp_server() as (box, port):
-        settings.EMAIL_BACKEND = f"{EmailBackend.__module__}.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
-        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
-        settings.EMAIL_TIMEOUT = 0.5
-        yield box
+def box(postbox) -> Postbox:
+    return postbox
 
 
 @pytest.fixture
