@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events import rules
+from events.helping import help_for
 from events.models import Alarm, AlarmRule, Event, Mail, Severity
 
 SUBJECT_WIDTH = 180
@@ -74,6 +75,8 @@ def _of_event(alarm: Alarm, event: Event | None) -> dict[str, Any]:
             ("Value", event.value_words),
             ("Duration", "" if event.duration is None else f"{event.duration} s"),
         ]
+    if (found := help_for(alarm.mnemonic)) is not None:
+        facts += [("Usual cause", found.cause), ("What to do", found.action)]
     return {
         "headline": f"{alarm.mnemonic} {device}",
         "name": alarm.mnemonic,

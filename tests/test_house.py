@@ -36,7 +36,8 @@ FLOORS = {
     },
     "events": {
         **dict.fromkeys(
-            ("codes", "checks", "rules", "pairing", "mrc", "failpoints", "timeline"), PURE
+            ("codes", "checks", "rules", "pairing", "mrc", "failpoints", "timeline", "helping"),
+            PURE,
         ),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("selectors",), SELECTORS),

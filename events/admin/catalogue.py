@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.http import urlencode
 
 from devices.models import Device
+from events.helping import help_for
 from events.models import Category, Event, EventAlias, EventType, Severity
 from events.selectors import events_received_since
 from events.services.mapping import alias_apply
@@ -104,7 +105,11 @@ class EventAdmin(KeysetAdmin):
         event = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if event is not None:
-            context |= {"title": event.type.mnemonic, "zone": ZoneInfo(event.device.time_zone)}
+            context |= {
+                "title": event.type.mnemonic,
+                "zone": ZoneInfo(event.device.time_zone),
+                "help": help_for(event.type.mnemonic),
+            }
         return super().change_view(request, object_id, form_url, context)
 
     def get_search_results(self, request, queryset, search_term):
@@ -153,9 +158,10 @@ class EventTypeAdmin(admin.ModelAdmin):
     show_full_result_count = False
     list_select_related = True
     autocomplete_fields = ("paired_with",)
-    readonly_fields = ("mnemonic", "other_codes", "waiting")
+    readonly_fields = ("mnemonic", "other_codes", "waiting", "usual_cause", "action")
     fields = (
-        *("mnemonic", "meaning", ("category", "severity", "state"), "paired_with"),
+        *("mnemonic", "meaning", "usual_cause", "action"),
+        *(("category", "severity", "state"), "paired_with"),
         *(("c1219_codes", "iec_codes", "iec_confidence"), "other_codes"),
         *(("default_routed", "nuisance", "unmapped"), "waiting"),
     )
@@ -169,6 +175,16 @@ class EventTypeAdmin(admin.ModelAdmin):
         address = f"{reverse('admin:events_eventalias_add')}?{urlencode({'code': kind.mnemonic})}"
         times = "once" if kind.arrived == 1 else f"{kind.arrived:,} times"
         return format_html('came {}; <a href="{}">map it</a>', times, address)
+
+    @admin.display(description="usual cause")
+    def usual_cause(self, kind: EventType) -> str | None:
+        found = help_for(kind.mnemonic)
+        return found and found.cause
+
+    @admin.display(description="what to do")
+    def action(self, kind: EventType) -> str | None:
+        found = help_for(kind.mnemonic)
+        return found and found.action
 
     @admin.display(description="aliases")
     def other_codes(self, kind: EventType) -> str | None:

@@ -38,12 +38,15 @@ devices_create(
             f"D{{n:06}}", f"M{{n:06}}", "PLAIN", "America/Chicago",
             feeder_id=f"FDR-{{n % 7}}", transformer_id=f"TX-{{n // 9}}", groups=(f"G{{n % 4}}",),
         )
-        for n in range({count})
+        for n in range({first}, {end})
     ],
     since=timezone.now() - timedelta(days=400),
 )
-AlarmRule.objects.create(name="Storm", categories=["OUTG"], addresses="ops@example.com")
+AlarmRule.objects.get_or_create(
+    name="Storm", defaults={{"categories": ["OUTG"], "addresses": "ops@example.com"}}
+)
 """
+AT_ONCE = 10_000  # devices made by one command
 SENT = """
 import json
 from events.models import Alarm, Mail, Notification, RouteRecord
@@ -109,7 +112,9 @@ def sky(tmp_path):
     with smtp_server() as (box, port), Site(tmp_path / "var") as site:
         site.environment["TMS_EMAIL_URL"] = f"smtp://127.0.0.1:{port}"
         site.open()
-        site.done("shell", "-c", FLEET.format(count=STORM))
+        for first in range(0, STORM, AT_ONCE):
+            end = min(first + AT_ONCE, STORM)
+            site.done("shell", "-c", FLEET.format(first=first, end=end))
         yield site, box
 
 
