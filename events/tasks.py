@@ -52,7 +52,10 @@ def alarms() -> bool:
         more = alarms_detect()
     except Overtaken:
         more = True
-    return notifications_make() or more
+    more = notifications_make() or more
+    if settings.BROKER_URL:
+        mails.apply_async(retry=False)
+    return more
 
 
 _sender: Thread | None = None

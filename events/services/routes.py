@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -116,8 +117,11 @@ class Writer:
     def __init__(self, route: Route) -> None:
         self.route = route
         self.file = route_file(route)
-        self.recorder = Recorder(route)
         self.written = 0  # in the file and not yet marked: up to this sequence
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        return Recorder(self.route)
 
     def step(self) -> bool:
         """Settle what is pending, else rotate, else take the next group; False: nothing to do."""

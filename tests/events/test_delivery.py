@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from events import tasks
 from events.models import Alarm, AlarmRule, Mail, Notification
 from events.services import delivery
 from events.services.alarms import alarms_detect
@@ -234,3 +235,19 @@ def test_the_test_message_is_sent_for_real(rule, box):
     assert mail.state == "sent"
     assert box.subjects() == ["[TMS] Test of outages"]
     assert "olga asked for it" in box.taken[0].get_body(("plain",)).get_content()
+
+
+def test_the_worker_sends_beside_its_other_work(rule, mail, box, settings):
+    """A server that stalls holds up the thread that sends, and nothing else."""
+    box.stall = True
+    assert not tasks.mails()
+    sender = tasks._sender
+    assert not tasks.mails()
+    assert tasks._sender is sender  # still at it
+    sender.join(20)
+    assert "timed out" in Mail.objects.get().words
+    box.stall = False
+    again(mail)
+    tasks.mails()
+    tasks._sender.join(20)
+    assert box.ids() == [mail.message_id]

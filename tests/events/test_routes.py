@@ -1,6 +1,8 @@
 """What a route writes: which events, in which order, with which words."""
 
-from datetime import timedelta
+import fcntl
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -8,7 +10,9 @@ from django.utils import timezone
 
 from devices.models import FunctionalGroup
 from devices.readings import Event as Report
+from events import failpoints
 from events.models import Event, EventType, Held, Route, RouteRecord
+from events.selectors.routes import route_for_export, route_records_for_period
 from events.services.routes import route_resend, route_write, routes_write
 from exports.formats import mrc
 from tests.devices.factories import device_make
@@ -26,6 +30,7 @@ from tests.events.arriving import (
 )
 
 pytestmark = pytest.mark.django_db
+CHICAGO = ZoneInfo("America/Chicago")
 
 
 @pytest.fixture(autouse=True)
@@ -325,3 +330,89 @@ def test_behind_the_last_sequence_nothing_is_written():
     gasps([device_make("D1"), device_make("D2")])
     assert written(route) == [(mrc.SEQUENCE_MAX, "PWR_OUTAGE", "D1")]
     assert RouteRecord.objects.get(state="r").reason.startswith("MRC02")
+
+
+# --- rotation, locks, breakage ------------------------------------------------------------------
+
+
+def test_a_daily_route_rotates_at_local_midnight(settings):
+    settings.TIME_ZONE = "America/Chicago"
+    route = route_make(rotation="daily")
+    device = device_make("D")
+    with time_machine.travel(datetime(2026, 4, 2, 23, 59, tzinfo=CHICAGO), tick=False):
+        arrive((device, outage()))
+        assert len(written(route)) == 1
+    with time_machine.travel(datetime(2026, 4, 3, 0, 1, tzinfo=CHICAGO), tick=False):
+        route_write(route.pk)
+        assert not path_of(route).exists()
+        arrive((device, outage(5)))
+        assert written(route) == [(2, "PWR_OUTAGE", "D")]
+    [old] = path_of(route).parent.glob("*.2*")
+    assert old.name == "MRC_oms.dat.20260403000000"
+    assert events_of(lines_of(old)) == [(1, "PWR_OUTAGE", "D")]
+    with time_machine.travel(datetime(2026, 4, 4, 0, 1, tzinfo=CHICAGO), tick=False):
+        path_of(route).unlink()  # a consumer took it
+        route_write(route.pk)
+    assert len(list(path_of(route).parent.glob("*.2*"))) == 1
+
+
+def test_a_file_that_stays_locked_is_a_problem_after_half_a_minute():
+    route = route_make()
+    gasps([device_make("D")])
+    path_of(route).parent.mkdir()
+    with path_of(route).open("ab") as other, time_machine.travel(at(0), tick=False) as clock:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        route_write(route.pk)
+        clock.shift(timedelta(seconds=30))
+        route_write(route.pk)
+        assert Route.objects.get(pk=route.pk).problem == ""
+        clock.shift(timedelta(seconds=1))
+        route_write(route.pk)
+        assert Route.objects.get(pk=route.pk).problem.startswith("MRC01 MRC: the file has been")
+        fcntl.flock(other, fcntl.LOCK_UN)
+        clock.shift(timedelta(seconds=61))
+        assert written(route) == [(1, "PWR_OUTAGE", "D")]
+    assert Route.objects.get(pk=route.pk).problem == ""
+
+
+def test_a_route_that_cannot_be_evaluated_says_so():
+    route = route_make()
+    Route.objects.filter(pk=route.pk).update(categories=["XXXX"])
+    gasps([device_make("D")])
+    assert not route_write(route.pk)
+    assert Route.objects.get(pk=route.pk).problem == "categories: XXXX is not known"
+
+
+def test_an_event_of_an_unknown_zone_is_refused():
+    route = route_make(zone="Gone/Away")
+    gasps([device_make("D")])
+    route_write(route.pk)
+    assert RouteRecord.objects.get().reason.startswith("FMT15 MRC")
+
+
+def test_a_writer_that_was_overtaken_begins_anew(monkeypatch):
+    route = route_make()
+    gasps([device_make("D")])
+
+    def overtake(name: str) -> None:
+        monkeypatch.setattr(failpoints, "hook", None)
+        Route.objects.filter(pk=route.pk).update(sequence=7)
+
+    monkeypatch.setattr(failpoints, "hook", overtake)
+    assert route_write(route.pk)
+    assert written(route) == [(8, "PWR_OUTAGE", "D")]
+
+
+# --- a copy of a period -------------------------------------------------------------------------
+
+
+def test_the_records_of_a_period_are_had_as_they_stand():
+    route = route_make()
+    devices = [device_make(f"D{n}") for n in range(3)]
+    for n, device in enumerate(devices):
+        arrive((device, outage()), received=at(60 * n))
+    route_write(route.pk)
+    lines = list(route_records_for_period(route_for_export("oms"), at(0), at(120)))
+    assert lines == lines_of(path_of(route))[:2]
+    with pytest.raises(Route.DoesNotExist):
+        route_for_export("none")
