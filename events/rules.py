@@ -209,12 +209,13 @@ class Rate:
 
 
 class Waiting(NamedTuple):
-    """What waits to be told by a rule: how many, since when; and what was sent within the hour."""
+    """What waits to be told by a rule: how many, since when; and what was sent within the hour:
+    how many messages, and when the newest summary among them."""
 
     alarms: int
     oldest: datetime
     sent: int = 0
-    newest_sent: datetime | None = None
+    summary: datetime | None = None
 
 
 def is_quiet(rate: Rate, now: datetime) -> bool:
@@ -240,9 +241,9 @@ def tell(rate: Rate, waiting: Waiting, now: datetime) -> str:
         return "alarm"
     if waiting.sent >= rate.limit:
         return ""
-    # Half of the hour's messages may be single alarms; the others are kept for summaries.
-    if waiting.alarms <= SINGLE and waiting.sent + waiting.alarms <= rate.limit // 2:
+    # Half of the hour's messages may be single alarms; the others are kept for summaries. While
+    # summaries come, so does what is told of a burst's last few alarms.
+    calm = waiting.summary is None or now - waiting.summary >= SPACING
+    if calm and waiting.alarms <= SINGLE and waiting.sent + waiting.alarms <= rate.limit // 2:
         return "alarm"
-    spaced = waiting.newest_sent is None or now - waiting.newest_sent >= SPACING
-    first = waiting.sent <= rate.limit // 2
-    return "summary" if age >= GATHER and (spaced or first) else ""
+    return "summary" if calm and age >= GATHER else ""

@@ -17,6 +17,7 @@ from events.models import Alarm, EventType
 from events.selectors.catalogue import Type, types_load
 from events.selectors.following import Row, events_after
 from events.selectors.places import NOWHERE, Located, fact_of, located_load
+from events.services.inserting import instants, rows_insert
 from events.services.matching import Loaded, alarm_rules_load
 from events.services.reading import reader_move, reader_place
 
@@ -35,23 +36,23 @@ def alarms_detect() -> bool:
         return False
     types, loaded = types_load(), alarm_rules_load()
     located = located_load(row.device for row in rows)
+    now = timezone.now()
     alarms = [
         alarm
         for row in rows
-        for alarm in _alarms(row, types[row.type], located.get(row.device, NOWHERE), loaded)
+        for alarm in _alarms(row, types[row.type], located.get(row.device, NOWHERE), loaded, now)
     ]
-    now = timezone.now()
     _repeats_mark(alarms, loaded.repeats, now)
     passing("detect")
     with transaction.atomic():
-        Alarm.objects.bulk_create(alarms, batch_size=2000, ignore_conflicts=True)
+        _insert(alarms)
         _unmapped_count(rows, types)
         reader_move(READER, here, there)
     passing("detected")
     return True
 
 
-def _alarms(row: Row, kind: Type, located: Located, loaded: Loaded) -> list[Alarm]:
+def _alarms(row: Row, kind: Type, located: Located, loaded: Loaded, now: datetime) -> list[Alarm]:
     fact = fact_of(row, kind, located)
     found = rules.matches(fact, loaded.rules, loaded.fallback)
     if not found:
@@ -66,12 +67,31 @@ def _alarms(row: Row, kind: Type, located: Located, loaded: Loaded) -> list[Alar
             mnemonic=kind.mnemonic,
             severity=row.severity,
             time=row.time,
+            accepted=now,
             feeder_id=feeder,
             group=group,
             why=match.why,
         )
         for match in found
     ]
+
+
+def _insert(alarms: Sequence[Alarm]) -> None:
+    """Store alarms; one that its rule took before stays as it is."""
+    columns = (
+        *("rule_id", "event", "device_id", "mnemonic", "severity", "time", "accepted"),
+        *("feeder_id", "group", "why", "state"),
+    )
+    times = instants({time for alarm in alarms for time in (alarm.time, alarm.accepted)})
+    rows = [
+        (
+            *(alarm.rule_id, alarm.event, alarm.device_id, alarm.mnemonic, alarm.severity),
+            *(times[alarm.time], times[alarm.accepted], alarm.feeder_id, alarm.group),
+            *(alarm.why, str(alarm.state)),
+        )
+        for alarm in alarms
+    ]
+    rows_insert(Alarm, columns, rows, once=True)
 
 
 def _repeats_mark(alarms: Sequence[Alarm], minutes: dict[int, int], now: datetime) -> None:

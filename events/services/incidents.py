@@ -26,6 +26,7 @@ from events.pairing import (
 from events.selectors.catalogue import Type, types_load
 from events.selectors.following import Row, events_after
 from events.selectors.places import Located, located_load
+from events.services.inserting import rows_insert
 from events.services.reading import reader_move, reader_place
 
 READER = "incidents"
@@ -143,9 +144,29 @@ def _store(changed: Sequence[tuple[int, Spell]], located: dict[int, Located], ki
         if device in located:
             _, row.transformer_id, row.feeder_id = located[device].place_at(spell.began)
         new.append(row)
-    Incident.objects.bulk_create(new, batch_size=2000)
+    _insert(new)
     if old:
         _update(old)
+
+
+def _insert(rows: Sequence[Incident]) -> None:
+    columns = (
+        *("device_id", "type_id", "category", "began", "began_event", "ended", "ended_event"),
+        *("duration", "momentary", "closed_by", "feeder_id", "transformer_id"),
+    )
+    stamp = connection.ops.adapt_datetimefield_value
+    rows_insert(
+        Incident,
+        columns,
+        [
+            (
+                *(row.device_id, row.type_id, row.category, stamp(row.began), row.began_event),
+                *(stamp(row.ended), row.ended_event, row.duration, row.momentary, ""),
+                *(row.feeder_id, row.transformer_id),
+            )
+            for row in rows
+        ],
+    )
 
 
 def _update(rows: Sequence[Incident]) -> None:

@@ -55,8 +55,10 @@ def _rate(rule: AlarmRule) -> Rate:
 def _waiting(rule: AlarmRule, waiting: QuerySet[Alarm], now: datetime) -> Waiting:
     counted = waiting.aggregate(alarms=Count("pk"), oldest=Min("accepted"))
     sent = Notification.objects.filter(rule=rule, created__gt=now - HOUR)
-    told = sent.exclude(kind=Notification.Kind.TEST).aggregate(n=Count("pk"), newest=Max("created"))
-    return Waiting(counted["alarms"], counted["oldest"] or now, told["n"], told["newest"])
+    told = sent.exclude(kind=Notification.Kind.TEST).aggregate(
+        n=Count("pk"), summary=Max("created", filter=Q(kind=Notification.Kind.SUMMARY))
+    )
+    return Waiting(counted["alarms"], counted["oldest"] or now, told["n"], told["summary"])
 
 
 def _singles(rule: AlarmRule, waiting: QuerySet[Alarm]) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -28,6 +29,7 @@ from events.mrc import Locked, RouteFile, file_name
 from events.rules import RuleBroken
 from events.selectors.following import Place, Row, events_after, events_by_key
 from events.services.holding import Hold
+from events.services.inserting import instants, rows_insert
 from events.services.reading import Overtaken
 from events.services.records import Draft, Recorder
 from events.services.system import system_alarm_clear, system_alarm_raise
@@ -35,7 +37,7 @@ from exports.formats import mrc
 from exports.formats.base import FormatError
 
 GROUP = 1000  # records of one write
-SECONDS = 2.0  # a route's turn; then the next one
+SECONDS = 5.0  # a route's turn; then the next one
 LOCKED_FOR = timedelta(seconds=30)  # … is a problem
 RETRY = timedelta(minutes=1)
 LOCKS = 0x544D5311  # advisory locks of writers on PostgreSQL: this and the route's key
@@ -227,10 +229,11 @@ class Writer:
             self._mark_rows()
             if not _move(route, sequence, place):
                 raise Overtaken(route.name)
-            RouteRecord.objects.bulk_create(rows, batch_size=2000)
-            Held.objects.bulk_create(held)
-            Held.objects.filter(pk__in=released).delete()
-            if refused := [row for row in rows if row.state == RouteRecord.State.REFUSED]:
+            _insert(rows)
+            if held or released:
+                Held.objects.bulk_create(held)
+                Held.objects.filter(pk__in=released).delete()
+            if refused := [row for row in rows if row.reason]:
                 _refused(route, refused)
         return pending
 
@@ -295,6 +298,19 @@ class Writer:
             self.file.rotate(stamp)
 
 
+class Stored(NamedTuple):
+    """A row of RouteRecord to be stored."""
+
+    route_id: int
+    sequence: int | None
+    event_id: int
+    resent: bool
+    state: str
+    line: bytes
+    received: datetime
+    reason: str
+
+
 def _row(
     route: Route,
     draft: Draft,
@@ -302,18 +318,20 @@ def _row(
     line: bytes,
     refusal: str,
     resent: bool = False,
-) -> RouteRecord:
+) -> Stored:
     states = RouteRecord.State
-    return RouteRecord(
-        route=route,
-        sequence=sequence,
-        event_id=draft.event,
-        resent=resent,
-        state=states.REFUSED if refusal else states.PENDING,
-        line=line,
-        received=draft.received,
-        reason=refusal[:255],
+    state = states.REFUSED if refusal else states.PENDING
+    reason = refusal[:255]
+    return Stored(
+        *(route.pk, sequence, draft.event, resent),
+        *(state.value, line, draft.received, reason),
     )
+
+
+def _insert(rows: Sequence[Stored]) -> None:
+    times = instants({row.received for row in rows})
+    values = [(*row[:6], times[row.received], row.reason) for row in rows]
+    rows_insert(RouteRecord, Stored._fields, values)
 
 
 def _move(route: Route, sequence: int, place: Place) -> bool:
@@ -349,7 +367,7 @@ def route_resend(route: Route, events: Sequence[Event]) -> int:
             line = b"" if draft.refusal else mrc.record(sequence, draft.body)
             given = None if draft.refusal else sequence
             records.append(_row(route, draft, given, line, draft.refusal, resent=True))
-        RouteRecord.objects.bulk_create(records)
+        _insert(records)
         Route.objects.filter(pk=route.pk).update(sequence=sequence)
     return sequence - route.sequence
 
@@ -386,7 +404,7 @@ def _locked(route: Route) -> None:
         problem_note(route, f"MRC01 MRC: the file has been locked since {route.problem_since:%T}")
 
 
-def _refused(route: Route, rows: Sequence[RouteRecord]) -> None:
+def _refused(route: Route, rows: Sequence[Stored]) -> None:
     system_alarm_raise(
         code="TMS_ROUTE",
         key=f"route {route.pk} refused",

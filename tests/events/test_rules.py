@@ -193,8 +193,10 @@ NIGHT = (time(22), time(6))
         (Rate(limit=12), Waiting(3, NOW, 4), ""),  # more than half: gathered
         (Rate(limit=12), Waiting(4, NOW), ""),  # a burst: gathered
         (Rate(limit=12), Waiting(4, ago(seconds=10)), "summary"),
-        (Rate(limit=12), Waiting(4, ago(seconds=10), 6, ago(seconds=11)), "summary"),
-        (Rate(limit=12), Waiting(900, ago(seconds=10), 7, ago(seconds=11)), ""),
+        (Rate(limit=12), Waiting(4, ago(seconds=10), 6), "summary"),
+        (Rate(limit=12), Waiting(900, ago(seconds=10), 1, ago(seconds=11)), ""),
+        (Rate(limit=12), Waiting(1, NOW, 1, ago(seconds=11)), ""),
+        (Rate(limit=12), Waiting(1, NOW, 1, ago(minutes=2)), "alarm"),
         (Rate(limit=12), Waiting(900, ago(minutes=2), 7, ago(minutes=2)), "summary"),
         (Rate(limit=12), Waiting(900, ago(minutes=30), 12, ago(minutes=30)), ""),
         (Rate(limit=12), Waiting(900, ago(minutes=30), 11, ago(minutes=30)), "summary"),
