@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -158,17 +160,28 @@ def test_a_file_that_is_not_the_routes_stops_it(storm):
     check(route)
 
 
-def test_only_one_writer_is_at_a_route(storm):
-    """A second process leaves it to the first, and does nothing."""
+def test_only_one_writer_is_at_a_route_and_its_death_frees_it(storm):
+    """A second process leaves it to the first, and goes on at once when that is dead."""
     route = route_make()
     gasps(storm)
-    with routes.writer_lock(route.pk) as mine:
-        assert mine
-        child = os.fork()
-        if child == 0:
-            connections.close_all()
-            with routes.writer_lock(route.pk) as theirs:
-                os._exit(int(theirs))
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    route_write(route.pk)
+    told, tell = os.pipe()
+    connections.close_all()
+    child = os.fork()
+    if child == 0:
+        with routes.writer_lock(route.pk) as mine:
+            os.write(tell, b"mine" if mine else b"lost")
+            signal.pause()
+    assert os.read(told, 4) == b"mine"
+    os.close(told)
+    os.close(tell)
+    assert not route_write(route.pk)
+    assert not path_of(route).exists()
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    deadline = time.monotonic() + 30
+    while not path_of(route).exists():  # the database notices a moment later
+        assert time.monotonic() < deadline
+        route_write(route.pk)
+    while route_write(route.pk):
+        pass
     check(route)
