@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from benchmarks import web
-from benchmarks.tables import Line, rate
+from benchmarks.tables import Line
 from devices.models import DeviceClass, FunctionalGroup
 from devices.services.inventory import NewDevice, devices_create
 from devices.services.keys import api_key_create
@@ -68,7 +68,7 @@ def _storm(port: int, key: str, names: Sequence[str], path: Path) -> Line:
     ours = (time.perf_counter() - began) / len(names)
     bare = _bare() / BARE
     what = f"{len(names):,} last gasps in batches of {BATCH:,} (taken in {posted:.1f} s)"
-    return Line(what, rate(1, ours), rate(1, bare), bare / ours, AIM)
+    return Line(what, f"{1 / ours:,.0f}/s", f"{1 / bare:,.0f}/s", bare / ours, AIM)
 
 
 def _bare() -> float:

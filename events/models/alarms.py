@@ -172,6 +172,7 @@ class Mail(models.Model):
     state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     next_try = models.DateTimeField(default=timezone.now)
+    leased_by = models.UUIDField(null=True)
     leased_until = models.DateTimeField(null=True)
     sent = models.DateTimeField(null=True)
     words = models.CharField(max_length=255, blank=True)

@@ -1,14 +1,16 @@
 """Handing mails to the SMTP server: leased, tried again, the server's words kept (P5).
 
-A mail is claimed by a conditional update, sent, and marked. Who dies between loses the lease
-after a while, and the mail is sent again with the same Message-ID.
+Mails are leased by a conditional update, a few at once, then each is sent and marked. Who dies
+between loses the lease after a while, and what was not marked is sent, perhaps once more, with its
+Message-ID.
 """
 
 from __future__ import annotations
 
 import smtplib
 import time
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from events.models import Mail
 
 LEASE = timedelta(minutes=5)  # longer than an attempt with its time-outs
 BATCH = 50  # mails sent over one connection
+CLAIM = 10  # mails leased at once
 SECONDS = 10.0
 # Minutes to the next attempt; behind the last one a mail has failed. A greylisting server is
 # satisfied by the first few; a day covers a server that is down overnight.
@@ -72,25 +75,28 @@ def _send_all(pks: Sequence[int], end: float) -> None:
     """Send mails over one connection, opened anew after a failure."""
     post = Post()
     try:
-        for mail in _claimed(pks):
-            outcome = post.send(mail)
-            passing("sent")
-            _settle(mail, outcome)
-            passing("settled")
+        for first in range(0, len(pks), CLAIM):
+            mails = _claimed(pks[first : first + CLAIM])
+            for mail in mails:
+                outcome = post.send(mail)
+                passing("sent")
+                _settle(mail, outcome)
+                passing("settled")
             if time.monotonic() > end:
                 return
     finally:
         post.close()
 
 
-def _claimed(pks: Sequence[int]) -> Iterator[Mail]:
-    """Each mail that is ours to send, at its turn."""
-    for pk in pks:
-        rows = Mail.objects.filter(_free(), pk=pk, state=Mail.State.QUEUED)
-        passing("claim")
-        if rows.update(leased_until=timezone.now() + LEASE):
-            passing("claimed")
-            yield Mail.objects.select_related("notification").get(pk=pk)
+def _claimed(pks: Sequence[int]) -> list[Mail]:
+    """Those of some mails that are ours to send, leased."""
+    lease, until = uuid.uuid4(), timezone.now() + LEASE
+    passing("claim")
+    rows = Mail.objects.filter(_free(), pk__in=pks, state=Mail.State.QUEUED)
+    rows.update(leased_by=lease, leased_until=until)
+    passing("claimed")
+    mine = Mail.objects.filter(pk__in=pks, leased_by=lease).select_related("notification")
+    return list(mine.order_by("pk"))
 
 
 def _settle(mail: Mail, outcome: Outcome) -> None:
@@ -102,6 +108,7 @@ def _settle(mail: Mail, outcome: Outcome) -> None:
         result = "failed"
     values: dict[str, Any] = {
         "attempts": attempts,
+        "leased_by": None,
         "leased_until": None,
         "words": outcome.words[:255],
         "log": [*mail.log, {"at": now.isoformat(), "outcome": result, "words": outcome.words}][

@@ -35,7 +35,9 @@ def notifications_make() -> bool:
 def _rule_tell(pk: int) -> bool:
     passing("notify")
     with transaction.atomic():
-        rule = AlarmRule.objects.select_for_update().get(pk=pk)
+        rule = AlarmRule.objects.select_for_update().filter(pk=pk).first()
+        if rule is None:  # taken away meanwhile, its alarms with it
+            return False
         waiting = Alarm.objects.filter(rule=rule, state=Alarm.State.WAITING)
         now = timezone.now()
         what = tell(_rate(rule), _waiting(rule, waiting, now), now)

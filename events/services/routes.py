@@ -32,14 +32,17 @@ from events.services.holding import Hold
 from events.services.inserting import instants, rows_insert
 from events.services.reading import Overtaken
 from events.services.records import Draft, Recorder
-from events.services.system import system_alarm_clear, system_alarm_raise
+from events.services.route_problems import (
+    locked_note,
+    problem_clear,
+    problem_note,
+    refused_note,
+)
 from exports.formats import mrc
 from exports.formats.base import FormatError
 
 GROUP = 1000  # records of one write
 SECONDS = 5.0  # a route's turn; then the next one
-LOCKED_FOR = timedelta(seconds=30)  # … is a problem
-RETRY = timedelta(minutes=1)
 LOCKS = 0x544D5311  # advisory locks of writers on PostgreSQL: this and the route's key
 
 
@@ -79,7 +82,7 @@ def route_write(pk: int, seconds: float = SECONDS) -> bool:
         except Overtaken:
             return True
         except Locked:
-            _locked(route)
+            locked_note(route)
             return False
         except (FormatError, RuleBroken) as error:
             problem_note(route, str(error))
@@ -233,8 +236,8 @@ class Writer:
             if held or released:
                 Held.objects.bulk_create(held)
                 Held.objects.filter(pk__in=released).delete()
-            if refused := [row for row in rows if row.reason]:
-                _refused(route, refused)
+            if refused := [row.reason for row in rows if row.reason]:
+                refused_note(route, refused)
         return pending
 
     # --- then lines ---------------------------------------------------------------------------
@@ -370,44 +373,3 @@ def route_resend(route: Route, events: Sequence[Event]) -> int:
         _insert(records)
         Route.objects.filter(pk=route.pk).update(sequence=sequence)
     return sequence - route.sequence
-
-
-# --- problems -----------------------------------------------------------------------------------
-
-
-def problem_note(route: Route, text: str) -> None:
-    """Note why a route cannot write, tell of it once, try again in a minute."""
-    now = timezone.now()
-    Route.objects.filter(pk=route.pk).update(
-        problem=text[:255], problem_since=route.problem_since or now, retry_at=now + RETRY
-    )
-    system_alarm_raise(
-        code="TMS_ROUTE",
-        key=f"route {route.pk}",
-        title=f"Message route {route.name} cannot write",
-        text=f"{text}\nRecords wait in their order; TMS tries again each minute.",
-    )
-
-
-def problem_clear(route: Route) -> None:
-    """A route writes again."""
-    if route.problem or route.problem_since:
-        Route.objects.filter(pk=route.pk).update(problem="", problem_since=None, retry_at=None)
-        system_alarm_clear(code="TMS_ROUTE", key=f"route {route.pk}")
-
-
-def _locked(route: Route) -> None:
-    now = timezone.now()
-    if route.problem_since is None:
-        Route.objects.filter(pk=route.pk).update(problem_since=now)
-    elif now - route.problem_since > LOCKED_FOR:
-        problem_note(route, f"MRC01 MRC: the file has been locked since {route.problem_since:%T}")
-
-
-def _refused(route: Route, rows: Sequence[Stored]) -> None:
-    system_alarm_raise(
-        code="TMS_ROUTE",
-        key=f"route {route.pk} refused",
-        title=f"Message route {route.name} refused events",
-        text="\n".join(row.reason for row in rows[:10]),
-    )

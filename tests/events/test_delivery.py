@@ -221,12 +221,14 @@ def test_many_go_over_one_connection_and_in_their_turn(rule, box, monkeypatch):
     assert len(opened) == 1
 
 
-def test_a_turn_ends_after_its_time(rule, box):
+def test_a_turn_ends_after_its_time(rule, box, monkeypatch):
+    monkeypatch.setattr(delivery, "CLAIM", 2)
     gasps([device_make(f"D{n}") for n in range(3)])
     alarms_detect()
     notifications_make()
     assert mails_send(seconds=0)
-    assert len(box.ids()) == 1
+    assert len(box.ids()) == 2
+    assert Mail.objects.filter(state="queued", leased_by=None).count() == 1
 
 
 def test_the_test_message_is_sent_for_real(rule, box):
