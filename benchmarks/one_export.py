@@ -6,8 +6,7 @@ Prints what each run took, and the most memory the process had, as JSON.
 import json
 import sys
 import time
-from datetime import UTC, datetime, timedelta
-from datetime import time as midnight
+from datetime import UTC, datetime, time as midnight, timedelta
 
 import django
 

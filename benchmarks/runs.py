@@ -12,8 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from datetime import time as midnight
+from datetime import UTC, datetime, time as midnight, timedelta
 
 from benchmarks import fleet
 from benchmarks.tables import Line, seconds

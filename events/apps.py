@@ -10,5 +10,7 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         from events.catalogue import catalogue_seed
+        from events.defaults import defaults_seed
 
         post_migrate.connect(catalogue_seed, sender=self)
+        post_migrate.connect(defaults_seed, sender=self)

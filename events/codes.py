@@ -115,11 +115,20 @@ def iec_codes_parse(text: str) -> tuple[str, ...]:
 
 
 class Codebook:
-    """The catalogue and its aliases, ready to look codes up."""
+    """The catalogue and its aliases, ready to look codes up.
 
-    def __init__(self, entries: Iterable[Entry], aliases: Mapping[str, Alias]) -> None:
+    `own` are aliases of one head-end or class of devices: they go before the catalogue's own codes.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Entry],
+        aliases: Mapping[str, Alias],
+        own: Mapping[str, Alias] | None = None,
+    ) -> None:
         self._entries = {entry.mnemonic: entry for entry in entries}
-        self._aliases = aliases
+        self._own = own or {}
+        self._aliases = {**aliases, **self._own}
         self._by_number: dict[int, str] = {}
         self._by_iec: dict[str, str] = {}
         for entry in self._entries.values():
@@ -161,7 +170,8 @@ class Codebook:
         kind, _, rest = code.partition(".")
         candidates = [code] + [f"{other}.{rest}" for other in [_OTHER_TYPE.get(kind)] if other]
         for candidate in candidates:
-            if mnemonic := self._by_iec.get(candidate):
+            mnemonic = self._by_iec.get(candidate)
+            if mnemonic and candidate not in self._own:
                 return Resolved(mnemonic, origin or RAISED, number, candidate, "")
             if alias := self._aliases.get(candidate):
                 iec_code = self._iec_of(alias.mnemonic, number)

@@ -1,15 +1,18 @@
-"""What other apps are told: named in settings, so that this one need not know them."""
-
-from typing import Any
+"""Alarms of the house: told to whoever the settings name, so that this app need not know them."""
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+RUN_FAILED, MISSED, DESTINATION = "TMS_RUN_FAILED", "TMS_MISSED", "TMS_DESTINATION"
 
-def alarm(kind: str, text: str, about: Any = None) -> None:
-    """Something of the system's own that people should hear of, such as a failed run.
 
-    `settings.TMS_SYSTEM_ALARMS`: functions (kind, text, about).
-    """
-    for name in settings.TMS_SYSTEM_ALARMS:
-        import_string(name)(kind, text, about)
+def alarm(code: str, title: str, *, key: str = "", text: str = "", link: str = "") -> None:
+    """Something that people should hear of; with a key once, until it is cleared."""
+    for name in settings.TMS_ALARM_HOOKS:
+        import_string(name)(code=code, title=title, key=key, text=text, link=link)
+
+
+def alarm_clear(code: str, key: str) -> None:
+    """What an alarm was about is over."""
+    for name in settings.TMS_ALARM_CLEAR_HOOKS:
+        import_string(name)(code=code, key=key)

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests import servers
 from tests.installation import Installation
+from tests.smtp import Postbox, smtp_server
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -98,6 +99,18 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 def redis_url(redis_server: str, worker_id: str) -> str:
     """URL of a Redis database that no other test worker uses."""
     return f"{redis_server}/{8 + int(worker_id.removeprefix('gw').replace('master', '7'))}"
+
+
+@pytest.fixture
+def postbox(settings) -> Iterator[Postbox]:
+    """A mail server that Django's mail goes to, and what it took."""
+    with smtp_server() as (box, port):
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        settings.EMAIL_TIMEOUT = 0.5
+        yield box
 
 
 # --- an installation, a browser -----------------------------------------------------------------

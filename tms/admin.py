@@ -34,12 +34,8 @@ NAVIGATION = (
     Section(
         "Events",
         (
-            *(
-                "events.event",
-                "events.route",
-                "events.alarmrule",
-                "events.notification",
-            ),
+            *("events.event", "events.incident", "events.route", "events.alarmrule"),
+            *("events.notification", "events.systemalarm"),
             *("events.eventtype", "events.eventalias"),
         ),
     ),

@@ -81,30 +81,26 @@ TEMPLATES = [
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
 TMS_MEMBERSHIP_HOOKS = ["exports.services.scopes.memberships_changed"]  # (changes), in it, too
-TMS_SYSTEM_ALARMS: list[str] = []  # (kind, text, about): something of our own went wrong
-TMS_PURGE_BOUNDS = [
-    "exports.services.archive.purge_bound"
-]  # () → the highest number that may be purged, or None
+TMS_ALARM_HOOKS = ["events.services.system_alarm_raise"]  # (code, title, key, …): the house's own
+TMS_ALARM_CLEAR_HOOKS = ["events.services.system_alarm_clear"]  # (code, key)
+# () → the highest number that may be purged, or None
+TMS_PURGE_BOUNDS = ["exports.services.archive.purge_bound"]
 TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
-    "exports.services.worker.work",
-    "exports.services.deliveries.deliver_next",
+    *("exports.services.worker.work", "exports.services.deliveries.deliver_next"),
     "devices.tasks.fold",
+    *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),
 ]
 TMS_TICKS = [  # what the scheduler does each minute
-    "exports.tasks.tick",
-    "devices.tasks.fold",
-    "devices.tasks.maintain",
-    "exports.tasks.maintain",
+    *("exports.tasks.tick", "devices.tasks.fold", "devices.tasks.maintain"),
+    *("exports.tasks.maintain", "events.tasks.watch", "events.tasks.maintain"),
 ]
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
 TMS_DASHBOARD_CARDS = [
-    "exports.dashboard.attention",
-    "devices.dashboard.cards",
-    "exports.dashboard.cards",
-    "events.dashboard.cards",
+    *("exports.dashboard.attention", "devices.dashboard.cards"),
+    *("exports.dashboard.cards", "events.dashboard.cards"),
 ]
 TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
-    "events.sections.device_events",
+    *("events.sections.device_incidents", "events.sections.device_events"),
     "exports.sections.device_files",
 ]
 TMS_SEARCHES = ["devices.dashboard.search"]  # (request, text) -> address, of the header's box
@@ -155,6 +151,11 @@ TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
 TMS_FILE_DAYS = env.int("TMS_FILE_DAYS", default=400)  # finished files, and what they were made of
 TMS_LEASE_SECONDS = env.int("TMS_LEASE_SECONDS", default=30)  # of a piece of work
 TMS_DELIVERY_ROOTS = env.list("TMS_DELIVERY_ROOTS", default=[str(DATA_DIR / "outbox")])
+TMS_RECORD_DAYS = env.int("TMS_RECORD_DAYS", default=400)  # records of message routes
+TMS_MAIL_DAYS = env.int("TMS_MAIL_DAYS", default=400)  # notifications with their bodies
+TMS_MOMENTARY_SECONDS = env.int("TMS_MOMENTARY_SECONDS", default=60)  # of an incident
+TMS_GATEWAY_HOURS = env.int("TMS_GATEWAY_HOURS", default=24)  # silence that raises an alarm; 0 none
+TMS_DISK_FREE = env.float("TMS_DISK_FREE", default=5.0)  # per cent; less raises an alarm
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
@@ -216,6 +217,9 @@ WHITENOISE_USE_FINDERS = True  # a trial needs no collectstatic
 WHITENOISE_AUTOREFRESH = DEBUG
 EMAIL_CONFIG = env.email_url("TMS_EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = EMAIL_CONFIG.get("EMAIL_TIMEOUT") or 30  # a server that stalls is given up
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("TMS_EMAIL_FROM", default="tms@localhost")
+TMS_URL = env.str("TMS_URL", default="http://127.0.0.1:8000")  # of links in mails
 
 # --- tasks ------------------------------------------------------------------------------------
 CELERY_BROKER_URL = BROKER_URL or "memory://"

@@ -10,8 +10,7 @@ from functools import cache
 import msgspec
 import numpy as np
 
-from devices.batchform import Event, Form, Intervals, Registers
-from devices.batchform import Meter as MeterForm
+from devices.batchform import Event, Form, Intervals, Meter as MeterForm, Registers
 from devices.blocks import day_date, day_number, local_midnight, standard_offset
 from devices.demo import registers, troubles
 from devices.demo.fleet import DELIVERED, REACTIVE, RECEIVED, VOLTS, Meter

@@ -15,6 +15,7 @@ from exports.formats.cmep import Cmep
 from exports.formats.hhf import Hhf
 from exports.formats.idf import Idf
 from exports.formats.lodestar import Lodestar
+from exports.formats.mrc import Mrc
 from exports.formats.mv90 import Mv90
 from exports.formats.rde import Rde
 
@@ -72,3 +73,4 @@ register(Rde())
 register(Btf())
 register(Hhf())
 register(Mv90())
+register(Mrc())

@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from devices import journal
 from devices.models import Device, FunctionalGroup
 from exports import formats, periods, schedules
 from exports.formats.base import FormatError, WriteContext
-from exports.hooks import alarm
+from exports.hooks import MISSED, RUN_FAILED, alarm
 from exports.models import Destination, ExportDefinition, ExportRun
 from exports.scope import Selection
 from exports.services import scopes
@@ -252,7 +253,7 @@ def _definition_due(definition: ExportDefinition, now: datetime) -> bool:
         last = schedule.missed(first, now)
         due = first if last is None else last.instant
         if now - due > LATE and definition.missed == ExportDefinition.Missed.SKIP:
-            alarm("schedule_missed", f"{definition} was not run at {due:%F %R}Z", definition)
+            alarm(MISSED, f"{definition} was not run at {due:%F %R}Z", link=_page(definition))
             return False
         try:
             with transaction.atomic():
@@ -260,9 +261,14 @@ def _definition_due(definition: ExportDefinition, now: datetime) -> bool:
         except IntegrityError:
             return False  # this time has its run already
         except (ValueError, formats.UnknownFormat) as error:
-            alarm("run_failed", f"{definition} could not be run: {error}", definition)
+            title = f"{definition} could not be run at {due:%F %R}Z"
+            alarm(RUN_FAILED, title, text=str(error), link=_page(definition))
             return False
     return True
+
+
+def _page(definition: ExportDefinition) -> str:
+    return reverse("admin:exports_exportdefinition_change", args=[definition.pk])
 
 
 def definition_faults(

@@ -5,13 +5,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db.models import F, Q
+from django.urls import reverse
 from django.utils import timezone
 
 from devices import leases
 from exports import places
 from exports.delivery import DeliveryRefused, Parcel, directory_deliver
 from exports.failpoints import point
-from exports.hooks import alarm
+from exports.hooks import DESTINATION, alarm, alarm_clear
 from exports.models import Delivery, RunFile
 from exports.models.deliveries import directory_fault
 
@@ -51,6 +52,7 @@ def _deliver(delivery: Delivery) -> None:
             attempts=F("attempts") + 1,
             error="",
         )
+        alarm_clear(DESTINATION, f"destination {destination.pk}")
         point("delivery stored")
     except leases.LeaseLost as lost:
         logger.warning("%s", lost)
@@ -74,11 +76,15 @@ def _later(delivery: Delivery, error: Exception) -> None:
     changes = {"attempts": attempts, "error": text}
     if failed:
         leases.release(delivery, state=State.FAILED, **changes)
-        alarm("delivery_failed", f"{delivery} failed: {text}", delivery)
     else:
         leases.release(delivery, due=timezone.now() + PAUSES[attempts - 1], **changes)
-        if attempts == 1:
-            alarm("destination_down", f"{delivery.destination} takes no files: {text}", delivery)
+    alarm(
+        DESTINATION,
+        f"{delivery.destination} takes no files",
+        key=f"destination {delivery.destination_id}",
+        text=f"{delivery.file.name}: {text}",
+        link=reverse("admin:exports_delivery_change", args=[delivery.pk]),
+    )
 
 
 def delivery_again(delivery: Delivery) -> bool:

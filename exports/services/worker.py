@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.urls import reverse
 from django.utils import timezone
 
 from devices import leases
@@ -18,7 +19,7 @@ from exports import formats
 from exports.assemble import SegmentDamaged
 from exports.failpoints import point
 from exports.formats.base import FormatError
-from exports.hooks import alarm
+from exports.hooks import RUN_FAILED, alarm
 from exports.models import ExportRun, RunPart
 from exports.naming import NameRefused
 from exports.services import backlog
@@ -153,7 +154,8 @@ def _run_end(run: ExportRun, state: str, error: str, *, mine: bool = False) -> b
             return False
         backlog.backlog_release(run)
     if state == State.FAILED:
-        alarm("run_failed", f"Export {run.name or run.format} failed: {error}", run)
+        address = reverse("admin:exports_exportrun_change", args=[run.pk])
+        alarm(RUN_FAILED, f"Export {run.name or run.format} failed", text=error, link=address)
     return True
 
 

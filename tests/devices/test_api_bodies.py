@@ -8,8 +8,7 @@ import zlib
 import pytest
 from django.http import UnreadablePostError
 from django.test import RequestFactory
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from devices.api.bodies import CHUNK, BadGzip, BodyFault, body_read
 

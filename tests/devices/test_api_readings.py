@@ -5,8 +5,7 @@ from decimal import Context, Decimal
 
 import pytest
 from django.utils import timezone
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from devices import journal
 from devices.api import intervals

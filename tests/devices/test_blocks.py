@@ -5,8 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from devices import blocks, winners
 from devices.readings import ABSENT, DAY, INTERVAL_SECONDS, NEVER, Status

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 import time_machine
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from devices import blocks, journal
 from devices.batchform import decode

@@ -6,8 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from devices import blocks, journal
 from devices.journal import fold, marks, partitions

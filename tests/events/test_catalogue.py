@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from events.catalogue import ALIASES, catalogue_rows, catalogue_seed
+from events.helping import help_for
 from events.models import EventAlias, EventType
 
 pytestmark = pytest.mark.django_db
@@ -86,3 +87,10 @@ def test_a_type_may_have_a_code_that_is_free():
     kind = EventType.objects.get(mnemonic="TAMPER")
     kind.c1219_codes, kind.iec_codes = "47;49", "3.12.0.257;3.99.1.2"
     kind.full_clean()
+
+
+def test_every_shipped_type_says_its_usual_cause_and_what_to_do():
+    shipped = {fields["mnemonic"] for fields, _ in catalogue_rows()}
+    assert {name for name in shipped if help_for(name) is None} == set()
+    assert help_for("MFG_00999") is None
+    assert all(all(help_for(name)) for name in shipped)

@@ -9,9 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from devices.readings import Event as Report
-from events import services
 from events.models import Event, EventAlias, EventType
-from events.services import batch_events_store
+from events.services import batch_events_store, store
 from tests.events.conftest import RECEIVED
 
 pytestmark = pytest.mark.django_db
@@ -205,8 +204,8 @@ def test_a_code_that_another_batch_brings_meanwhile_is_no_error(device, batch_ma
         mnemonic="STD_00049", category="CONF", severity="I", state="P", unmapped=True
     )
     looks = iter([lambda names: {}])
-    look = services.kinds_for_mnemonics
-    monkeypatch.setattr(services, "kinds_for_mnemonics", lambda names: next(looks, look)(names))
+    look = store.kinds_for_mnemonics
+    monkeypatch.setattr(store, "kinds_for_mnemonics", lambda names: next(looks, look)(names))
     assert batch_events_store(batch_make(), [(device.pk, Report("49", TIME))]) == 1
 
 
@@ -268,7 +267,7 @@ def test_a_storm_is_stored_by_as_many_queries_as_one_event(batch_make):
 
 
 def test_more_events_than_one_statement_takes_are_stored_whole(batch_make, monkeypatch):
-    monkeypatch.setattr(services, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(store, "ROWS_AT_ONCE", 7)
     storm = [(device, GASP) for device in range(20)]
     assert batch_events_store(batch_make(), [*storm, *storm]) == 20
 

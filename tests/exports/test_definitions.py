@@ -23,7 +23,7 @@ def data_dir(settings, tmp_path):
 @pytest.fixture
 def raised(monkeypatch):
     found: list[str] = []
-    monkeypatch.setattr(definitions, "alarm", lambda kind, text, about: found.append(kind))
+    monkeypatch.setattr(definitions, "alarm", lambda code, *_, **more: found.append(code))
     return found
 
 
@@ -156,7 +156,7 @@ def test_times_that_were_missed_are_made_up_for_once_or_left_out(missed, made, r
     definition.refresh_from_db()
     assert definition.next_due == at("2026-03-06T03:00")
     assert list(ExportRun.objects.values_list("due", flat=True)) == [at("2026-03-05T03:00")] * made
-    assert raised == ([] if made else ["schedule_missed"])
+    assert raised == ([] if made else ["TMS_MISSED"])
 
 
 @time_machine.travel(at("2026-03-01T00:00"), tick=False)
@@ -180,7 +180,7 @@ def test_a_definition_that_cannot_be_run_is_told_of_and_does_not_stop_the_others
     definition_make("B", period="yesterday", schedule="0 3 * * *")
     ExportDefinition.objects.filter(pk=broken.pk).update(options={"gone": "1"})
     assert services.schedules_tick(at("2026-03-01T03:00")) == 1
-    assert raised == ["run_failed"]
+    assert raised == ["TMS_RUN_FAILED"]
 
 
 def test_one_that_rests_is_not_on_the_clock():

@@ -9,8 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from exports import delivery as ways
-from exports import places
+from exports import delivery as ways, places
 from exports.models import Delivery, Destination
 from exports.services import deliveries
 from tests.exports.factories import (
@@ -36,7 +35,8 @@ def data_dir(settings, tmp_path):
 def raised(settings, monkeypatch):
     """The system's own alarms, as they are raised."""
     found: list[str] = []
-    monkeypatch.setattr("exports.services.deliveries.alarm", lambda kind, *_: found.append(kind))
+    monkeypatch.setattr(deliveries, "alarm", lambda code, *_, key, **more: found.append(key))
+    monkeypatch.setattr(deliveries, "alarm_clear", lambda code, key: found.append(f"no {key}"))
     return found
 
 
@@ -86,7 +86,7 @@ def test_another_file_of_that_name_is_never_overwritten(settings, tmp_path, rais
     assert "is there already, with other content" in row.error
     assert (folder / row.file.name).read_bytes() == b"theirs"
     assert names(folder) == [row.file.name]
-    assert raised == ["delivery_failed"]
+    assert raised == [f"destination {row.destination_id}"]
 
 
 def test_one_that_appears_meanwhile_is_not_overwritten_either(settings, tmp_path, monkeypatch):
@@ -106,7 +106,7 @@ def test_one_that_appears_meanwhile_is_not_overwritten_either(settings, tmp_path
     assert names(target.parent) == [target.name]
 
 
-def test_a_failure_is_tried_again_with_growing_pauses_and_told_once(settings, tmp_path, raised):
+def test_a_failure_is_tried_again_with_growing_pauses_and_told(settings, tmp_path, raised):
     destination = directory_make(settings, tmp_path)
     row = sent(destination)
     (tmp_path / "in").write_text("no directory")
@@ -125,12 +125,14 @@ def test_a_failure_is_tried_again_with_growing_pauses_and_told_once(settings, tm
     deliveries.deliver_next()
     row.refresh_from_db()
     assert row.state == State.FAILED
-    assert raised == ["destination_down", "delivery_failed"]
+    key = f"destination {row.destination_id}"
+    assert set(raised) == {key}
     (tmp_path / "in").unlink()
     assert deliveries.delivery_again(row)
     deliveries.deliver_next()
     row.refresh_from_db()
     assert row.state == State.DELIVERED
+    assert raised[-1] == f"no {key}"
 
 
 def test_kept_bytes_that_are_damaged_are_not_sent(settings, tmp_path):

@@ -169,6 +169,6 @@ def test_a_second_meter_needs_its_option(tmp_path):
         one = frame(sheet([100] * 96), device=METER._replace(device_id=name))
         path.write_bytes(write("mv90", one, created=at("202403020015"))[0])
         ingest(path, "--format", "mv90", "--provision", "PLAIN", *EASTERN)
-    with pytest.raises(CommandError, match="multi_meter"):
+    with pytest.raises(CommandError, match="2 files are made: give a folder"):
         export(tmp_path, "mv90")
     assert export(tmp_path, "mv90", "--option", "multi_meter=yes").count(b"\xd8\x00\x01\x00") == 2

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from tests import __main__ as runner
-from tests import servers
+from tests import __main__ as runner, servers
 from tests.installation import ROOT
 
 SKIPPED_TEST = "import pytest\n\n@pytest.mark.skip(reason='no such thing here')\ndef test(): ...\n"

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from devices.batchform import Event as Posted
-from devices.batchform import Meter
+from devices.batchform import Event as Posted, Meter
 from devices.models import Batch
 from devices.readings import Event
 from devices.services.ingest.problems import Faults

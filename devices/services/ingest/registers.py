@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from devices import readings
-from devices.batchform import Meter, Registers
-from devices.batchform import RegisterValue as Posted
+from devices.batchform import Meter, Registers, RegisterValue as Posted
 from devices.readings import (
     FLOWS,
     RATES,

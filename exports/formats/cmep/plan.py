@@ -17,9 +17,9 @@ from exports.formats.cmep.tables import (
     PREFIXES,
     SENSUS_UNITS,
     UNIT_COMMODITY,
+    UNITS as CODES,
     cme,
 )
-from exports.formats.cmep.tables import UNITS as CODES
 from exports.formats.text import product
 
 ONE, SENSUS_ONE = Decimal(1), Decimal("1.0")

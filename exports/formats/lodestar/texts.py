@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from devices.readings import Ints, Masks, Status
-from exports.formats.lodestar.tables import INTERVALS as RECORD
-from exports.formats.lodestar.tables import LSR_ERRORS, LSR_WARNINGS
+from exports.formats.lodestar.tables import INTERVALS as RECORD, LSR_ERRORS, LSR_WARNINGS
 from exports.formats.text import whole
 
 KEPT = 1 << 18  # texts remembered at most

@@ -3,8 +3,7 @@
 from decimal import Decimal
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from devices.readings import (
     NEVER,

@@ -6,8 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from devices.readings import Arrival, Frame, RegisterRead, RegisterValue, Status, instant
 from exports.formats.base import FormatError

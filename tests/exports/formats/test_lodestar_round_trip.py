@@ -5,8 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from devices.readings import Channel, DeviceInfo, Frame, MeterData, Sheet, Status, instant
 from exports.formats.clocks import clock_of

@@ -5,8 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from devices.readings import ABSENT, Frame, MeterData, Status
 from exports.formats.base import FormatError

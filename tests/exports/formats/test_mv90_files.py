@@ -9,8 +9,6 @@ from devices.readings import DeviceInfo, Frame
 from exports.formats import get
 from tests.exports.formats.records216_tools import (
     METER as DEVICE,
-)
-from tests.exports.formats.records216_tools import (
     at,
     both,
     codes,

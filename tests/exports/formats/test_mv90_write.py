@@ -13,8 +13,6 @@ from exports.formats.mv90.tables import CHANNEL_HEADER, METER
 from exports.formats.records216.layouts import TRAILER
 from tests.exports.formats.records216_tools import (
     METER as DEVICE,
-)
-from tests.exports.formats.records216_tools import (
     MISSING,
     at,
     both,

@@ -1,8 +1,7 @@
 """The compiled lines are those of the declaration, for any read."""
 
 import pytest
-from hypothesis import given, reject, settings
-from hypothesis import strategies as st
+from hypothesis import given, reject, settings, strategies as st
 
 from devices.readings import DeviceInfo, MeterData
 from exports.formats.base import FormatError

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from devices.readings import DeviceInfo, MeterData, RegisterRead, RegisterValue, status_letter
 from exports.formats.idf.tables import METHODS, SOURCE_OF_METHOD

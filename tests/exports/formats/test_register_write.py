@@ -367,7 +367,6 @@ def test_a_meter_in_error_is_left_out_whole_and_listed(code):
 
 @EVERY
 def test_many_meters_are_written_like_few(code, monkeypatch):
-    """More than are handed on together, and more kinds of reads than are remembered."""
     monkeypatch.setattr(registerwriter, "KEPT", 2)
     kinds = [register(n, "SUM", "KWH", f"{n}.5") for n in range(1, 6)]
     meters = [
@@ -391,10 +390,10 @@ def test_a_frame_that_is_not_sorted_is_an_error_of_ours(code):
         get(code).write([frame], context(code), io.BytesIO())
 
 
-@pytest.mark.parametrize(
-    ("code", "words", "why"), [("rde", {"profile": "wide"}, "RDE04"), ("rde", {}, "RDE04"),
-                               ("btf", {}, "BTF03")]
-)  # fmt: skip
+AGAIN = [("rde", {"profile": "wide"}, "RDE04"), ("rde", {}, "RDE04"), ("btf", {}, "BTF03")]
+
+
+@pytest.mark.parametrize(("code", "words", "why"), AGAIN)
 def test_a_file_sent_again_names_the_one_before(code, words, why):
     for mode in ("RE", "CO"):
         assert refusal(code, april(TOTAL), mode=mode, **words).startswith(why)

@@ -1,14 +1,14 @@
-"""What can happen at a meter (the catalogue) and what did (events, as they arrived)."""
+"""What can happen at a meter: the catalogue, and the codes that other systems have for it."""
 
 from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models.functions import Coalesce
 
-from devices.models import Batch, Device
-from events import checks, codes
+from devices.models import ApiKey, DeviceClass
+from events import codes
 
 PHASES_MAX = len(codes.PHASES)
 phases_validator = RegexValidator(r"\AA?B?C?\Z", "Phases are written A, B, C, AB … ABC.")
@@ -88,6 +88,10 @@ class EventType(models.Model):
         help_text="Arrived without being in the catalogue. Untick once it is described here, "
         "or give its code to another type as an alias.",
     )
+    arrived = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How many came while nobody had described it."
+    )
+    last_arrived = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["mnemonic"]
@@ -128,11 +132,24 @@ class EventType(models.Model):
 class EventAlias(models.Model):
     """Another code under which an event arrives; events are kept under their type's own.
 
-    Foreign IEC codes, manufacturer numbers (`MFG_02061`) and other systems' mnemonics.
+    Foreign IEC codes, manufacturer numbers (`MFG_02061`) and other systems' mnemonics. One that
+    holds for a head-end (the API key it posts with) or a class of devices goes before one that
+    holds for all; of both, the head-end's.
     """
 
-    code = models.CharField(max_length=16, unique=True)
+    code = models.CharField(max_length=16)
     type = models.ForeignKey(EventType, models.CASCADE, related_name="aliases")
+    head_end = models.ForeignKey(
+        ApiKey,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The key that it posts with. Empty: any.",
+    )
+    device_class = models.ForeignKey(
+        DeviceClass, models.CASCADE, null=True, blank=True, related_name="+", help_text="Or any."
+    )
     phases = models.CharField(
         max_length=PHASES_MAX,
         blank=True,
@@ -141,8 +158,17 @@ class EventAlias(models.Model):
     )
 
     class Meta:
-        ordering = ["code"]
+        ordering = ["code", "head_end", "device_class"]
         verbose_name_plural = "event aliases"
+        constraints = [
+            models.UniqueConstraint(
+                "code",
+                Coalesce("head_end", models.Value(0, models.BigIntegerField())),
+                Coalesce("device_class", models.Value(0, models.BigIntegerField())),
+                name="alias_once",
+                violation_error_message="This code has an alias for that head-end and class.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.code
@@ -152,76 +178,6 @@ class EventAlias(models.Model):
             self.code = codes.code_normalise(self.code)
         except ValueError as fault:
             raise ValidationError({"code": f"“{self.code}” is {fault}."}) from fault
-        if found := EventType.owner_of([self.code]):
+        anywhere = self.head_end_id is None and self.device_class_id is None
+        if anywhere and (found := EventType.owner_of([self.code])):
             raise ValidationError({"code": f"{self.code} is the own code of {found[1]}."})
-
-
-class Event(models.Model):
-    """Something that happened at a device, kept once however often it was reported.
-
-    Written by `services.batch_events_store` only, never changed. Category and severity are those
-    of the type when the event arrived. Foreign keys carry no database constraint: a storm is
-    stored by the hundred thousand. Two reports are one event when device, time, type and
-    `identity` agree (`services.identity_of`).
-    """
-
-    class Replay(models.TextChoices):
-        LIVE = "", "Live"
-        LATE = "D", "Read later from the meter's log"
-        RESENT = "R", "Sent again by an operator"
-
-    device = models.ForeignKey(
-        Device, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
-    )
-    type = models.ForeignKey(
-        EventType, models.PROTECT, db_constraint=False, db_index=False, related_name="events"
-    )
-    batch = models.ForeignKey(
-        Batch, models.DO_NOTHING, db_constraint=False, related_name="event_rows"
-    )
-    time = models.DateTimeField(help_text="When it happened; of receipt when that is not known.")
-    time_valid = models.BooleanField(default=True)
-    received = models.DateTimeField()
-    identity = models.BigIntegerField(default=0, editable=False)
-    origin = models.CharField(max_length=1, choices=list(codes.ORIGINS.items()))
-    native = models.PositiveIntegerField("native code", null=True)
-    iec_code = models.CharField("IEC code", max_length=15, blank=True)
-    category = models.CharField(max_length=4, choices=Category)
-    severity = models.CharField(max_length=1, choices=Severity)
-    event_id = models.CharField("sender's id", max_length=checks.ID_WIDTH, blank=True)
-    phases = models.CharField(max_length=PHASES_MAX, blank=True)
-    value = models.DecimalField(
-        max_digits=14, decimal_places=checks.VALUE_DECIMALS, null=True, blank=True
-    )
-    unit = models.CharField(max_length=checks.UNIT_WIDTH, blank=True)
-    duration = models.PositiveIntegerField("duration (s)", null=True, blank=True)
-    text = models.CharField(max_length=checks.TEXT_WIDTH, blank=True)
-    replay = models.CharField(max_length=1, choices=Replay, blank=True)
-
-    class Meta:
-        constraints = [
-            # Also the index of a device's events by time.
-            models.UniqueConstraint(
-                fields=["device", "time", "type", "identity"], name="event_once"
-            ),
-            # Without a time of its own an event is told from others by its sender's id.
-            models.UniqueConstraint(
-                fields=["device", "event_id", "type"],
-                condition=Q(time_valid=False) & ~Q(event_id=""),
-                name="timeless_event_once",
-            ),
-        ]
-        # Lists go by arrival, newest first; a period of receipt becomes a range of keys.
-        indexes = [
-            models.Index(fields=["received", "id"], name="event_received"),
-            models.Index(fields=["category", "id"], name="event_category"),
-            models.Index(fields=["severity", "id"], name="event_severity"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.time:%FT%TZ} event {self.pk}"
-
-    @property
-    def value_words(self) -> str:
-        """Value and unit for a reader; empty without a value."""
-        return "" if self.value is None else f"{self.value.normalize():f} {self.unit}".rstrip()

@@ -5,14 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.http import urlencode
 
 from devices.models import Device
+from events.helping import help_for
 from events.models import Category, Event, EventAlias, EventType, Severity
 from events.selectors import events_received_since
+from events.services.mapping import alias_apply
 from tms.keyset import KeysetAdmin
 
 # Devices that a search may name at once: an identifier has one device, a reused number a few.
@@ -101,7 +105,11 @@ class EventAdmin(KeysetAdmin):
         event = self.get_object(request, object_id)
         context = dict(extra_context or {})
         if event is not None:
-            context |= {"title": event.type.mnemonic, "zone": ZoneInfo(event.device.time_zone)}
+            context |= {
+                "title": event.type.mnemonic,
+                "zone": ZoneInfo(event.device.time_zone),
+                "help": help_for(event.type.mnemonic),
+            }
         return super().change_view(request, object_id, form_url, context)
 
     def get_search_results(self, request, queryset, search_term):
@@ -141,7 +149,7 @@ class EventTypeAdmin(admin.ModelAdmin):
 
     list_display = (
         *("mnemonic", "category", "severity", "state", "meaning", "c1219_codes", "iec_codes"),
-        *("default_routed", "nuisance", "unmapped"),
+        *("default_routed", "nuisance", "waiting"),
     )
     list_editable = ("severity",)
     list_filter = (EventTypeFilter, "category", "severity")
@@ -150,12 +158,33 @@ class EventTypeAdmin(admin.ModelAdmin):
     show_full_result_count = False
     list_select_related = True
     autocomplete_fields = ("paired_with",)
-    readonly_fields = ("mnemonic", "other_codes")
+    readonly_fields = ("mnemonic", "other_codes", "waiting", "usual_cause", "action")
     fields = (
-        *("mnemonic", "meaning", ("category", "severity", "state"), "paired_with"),
+        *("mnemonic", "meaning", "usual_cause", "action"),
+        *(("category", "severity", "state"), "paired_with"),
         *(("c1219_codes", "iec_codes", "iec_confidence"), "other_codes"),
-        ("default_routed", "nuisance", "unmapped"),
+        *(("default_routed", "nuisance", "unmapped"), "waiting"),
     )
+    actions = None
+
+    @admin.display(description="not described", ordering="-arrived")
+    def waiting(self, kind: EventType) -> str | None:
+        """How many came under a code that nobody knows, and where it is given to a type."""
+        if not kind.unmapped:
+            return None
+        address = f"{reverse('admin:events_eventalias_add')}?{urlencode({'code': kind.mnemonic})}"
+        times = "once" if kind.arrived == 1 else f"{kind.arrived:,} times"
+        return format_html('came {}; <a href="{}">map it</a>', times, address)
+
+    @admin.display(description="usual cause")
+    def usual_cause(self, kind: EventType) -> str | None:
+        found = help_for(kind.mnemonic)
+        return found and found.cause
+
+    @admin.display(description="what to do")
+    def action(self, kind: EventType) -> str | None:
+        found = help_for(kind.mnemonic)
+        return found and found.action
 
     @admin.display(description="aliases")
     def other_codes(self, kind: EventType) -> str | None:
@@ -170,11 +199,25 @@ class EventTypeAdmin(admin.ModelAdmin):
 
 @admin.register(EventAlias)
 class EventAliasAdmin(admin.ModelAdmin):
-    """Codes of other systems, and what they stand for here."""
+    """Codes of other systems, and what they stand for here; for all, a head-end or a class."""
 
-    list_display = ("code", "type", "phases")
-    list_select_related = ("type",)
+    list_display = ("code", "type", "head_end", "device_class", "phases")
+    list_select_related = ("type", "head_end", "device_class")
     search_fields = ("code", "type__mnemonic")
     search_help_text = "Part of a code or a mnemonic."
+    fields = ("code", "type", ("head_end", "device_class"), "phases")
     autocomplete_fields = ("type",)
     show_full_result_count = False
+    actions = ("apply_to_stored",)
+
+    def has_map_permission(self, request) -> bool:
+        return request.user.has_perm("events.change_eventalias")
+
+    @admin.action(description="Re-map events that are stored under this code", permissions=["map"])
+    def apply_to_stored(self, request, queryset) -> None:
+        """An alias holds for later events; this is the explicit step for earlier ones."""
+        for alias in queryset:
+            mapped = alias_apply(alias)
+            left = f"; {mapped.left} were there already" if mapped.left else ""
+            text = f"{alias.code}: {mapped.moved:,} events are {alias.type} now{left}."
+            messages.success(request, text)

@@ -1,6 +1,6 @@
-"""Queries on events and their catalogue."""
+"""Queries on events."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -9,8 +9,7 @@ from django.db.models import Q, QuerySet
 from devices import readings
 from devices.journal import sql
 from devices.models import Device
-from events.codes import Alias, Codebook, Entry, iec_codes_parse, numbers_parse
-from events.models import Category, Event, EventAlias, EventType
+from events.models import Category, Event
 
 # Counts stop here: how many there are beyond it changes nothing and would cost a scan.
 COUNT_LIMIT = 10_000
@@ -18,41 +17,11 @@ COUNT_LIMIT = 10_000
 OVERLAP = timedelta(minutes=10)
 
 
-class Kind(NamedTuple):
-    """What an arriving event takes from its type."""
-
-    pk: int
-    category: str
-    severity: str
-
-
 class Place(NamedTuple):
     """Where a page of events ended."""
 
     time: datetime
     pk: int
-
-
-def codebook_load() -> tuple[Codebook, dict[str, Kind]]:
-    """The catalogue as it stands now, to resolve codes with, and its types by mnemonic.
-
-    Types that nobody has described yet are not in it; there may be many (`kinds_for_mnemonics`).
-    """
-    rows = EventType.objects.filter(unmapped=False).values_list(
-        "mnemonic", "c1219_codes", "iec_codes", "pk", "category", "severity"
-    )
-    entries, kinds = [], {}
-    for mnemonic, numbers, iec_codes, *kind in rows:
-        entries.append(Entry(mnemonic, numbers_parse(numbers), iec_codes_parse(iec_codes)))
-        kinds[mnemonic] = Kind(*kind)
-    aliases = EventAlias.objects.values_list("code", "type__mnemonic", "phases")
-    return Codebook(entries, {code: Alias(*alias) for code, *alias in aliases}), kinds
-
-
-def kinds_for_mnemonics(mnemonics: Iterable[str]) -> dict[str, Kind]:
-    """Types by mnemonic, unmapped ones included; those that do not exist are left out."""
-    found = EventType.objects.in_bulk(list(mnemonics), field_name="mnemonic")
-    return {name: Kind(row.pk, row.category, row.severity) for name, row in found.items()}
 
 
 def events_for_device(

@@ -1,4 +1,4 @@
-"""Storing events with the batch that brought them: the two hooks that the way in calls."""
+"""Storing events with the batch that brought them."""
 
 import hashlib
 import json
@@ -6,16 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.module_loading import import_string
 
-from devices.models import Batch
+from devices.journal import sql
+from devices.models import Batch, Device
 from devices.readings import Event as Report
 from events import codes
-from events.checks import event_check
 from events.models import Category, Event, EventType, Severity, State
-from events.selectors import Kind, codebook_load, kinds_for_mnemonics
-
-__all__ = ["batch_events_store", "event_check", "event_types_ensure"]
+from events.selectors.catalogue import Kind, aliases_load, entries_load, kinds_for_mnemonics
+from events.services.twins import Arrived, twins_merge
 
 # Rows of one INSERT; bounds the memory of its parameter.
 ROWS_AT_ONCE = 50_000
@@ -42,19 +43,50 @@ def batch_events_store(batch: Batch, events: Sequence[tuple[int, Report]]) -> in
     """
     if not events:
         return 0
-    codebook, kinds = codebook_load()
-    arrivals = [
-        Arrival(device, report, meaning)
-        for device, report in events
-        if (meaning := codebook.resolve(report.code, report.origin, report.native))
-    ]
+    arrivals, kinds = _resolved(batch, events)
     kinds |= event_types_ensure({a.meaning.mnemonic for a in arrivals} - kinds.keys())
-    rows = [_row(batch, arrival, kinds[arrival.meaning.mnemonic]) for arrival in arrivals]
+    rows = twins_merge(
+        [
+            Arrived(arrival.meaning.mnemonic, arrival.report.time, row)
+            for arrival in arrivals
+            for row in [_row(batch, arrival, kinds[arrival.meaning.mnemonic])]
+        ]
+    )
     rows.sort(key=lambda row: (row["time"], row["device_id"], row["type_id"], row["identity"]))
+    transaction.on_commit(wake, robust=True)
     return sum(
         _rows_insert(rows[first : first + ROWS_AT_ONCE])
         for first in range(0, len(rows), ROWS_AT_ONCE)
     )
+
+
+def wake() -> None:
+    """Hint that there are events to go on with. Nothing depends on it: workers sweep anyway."""
+    if settings.BROKER_URL:
+        import_string("events.tasks.events_follow").apply_async(retry=False)
+
+
+def _resolved(
+    batch: Batch, events: Sequence[tuple[int, Report]]
+) -> tuple[list[Arrival], dict[str, Kind]]:
+    """What the codes mean, by the aliases of who sent them; and the described types."""
+    entries, kinds = entries_load()
+    aliases = aliases_load()
+    head_end = batch.api_key_id or 0
+    classes: dict[int, int] = {}
+    if aliases.by_class:
+        devices = sql.id_set({device for device, _ in events})
+        classes = dict(Device.objects.filter(pk__in=devices).values_list("pk", "device_class_id"))
+    books: dict[int, codes.Codebook] = {}
+    arrivals = []
+    for device, report in events:
+        device_class = classes.get(device, 0)
+        if (book := books.get(device_class)) is None:
+            own = aliases.for_sender(head_end, device_class)
+            book = books[device_class] = codes.Codebook(entries, aliases.everywhere, own)
+        if meaning := book.resolve(report.code, report.origin, report.native):
+            arrivals.append(Arrival(device, report, meaning))
+    return arrivals, kinds
 
 
 def event_types_ensure(mnemonics: Iterable[str]) -> dict[str, Kind]:
@@ -138,6 +170,7 @@ def _row(batch: Batch, arrival: Arrival, kind: Kind) -> dict[str, Any]:
         "duration": report.duration,
         "text": report.text,
         "replay": Event.Replay.LATE if late else Event.Replay.LIVE,
+        "twin": "",
     }
 
 
