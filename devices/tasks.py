@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from devices import journal
 from devices.journal.partitions import partitions_maintain
+from devices.services.imports.work import imports_sweep
 from devices.services.quarantine import quarantine_recover
 from devices.services.retention import expire
 
@@ -23,6 +24,12 @@ def fold() -> bool:
         if time.monotonic() > end:
             break
     return more
+
+
+@shared_task
+def imports() -> bool:
+    """Read or apply the next import, or do rows that are due; True when more is waiting."""
+    return imports_sweep()
 
 
 @shared_task

@@ -28,7 +28,7 @@ PURE, MODELS, STORE, SELECTORS, SERVICES, TOP = range(6)
 FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "blocks", "batchform", "batchvalues"), PURE),
-        **dict.fromkeys(("plots", "charts"), PURE),
+        **dict.fromkeys(("plots", "charts", "imports"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),
@@ -52,7 +52,7 @@ TOP_ROOMS = {
     *("admin", "api", "apps", "commandline", "dashboard", "management", "migrations", "sections"),
     *("tasks", "resources"),
 }
-PURE_LIBRARIES = {"numpy", "lxml", "msgspec", "cronsim"}
+PURE_LIBRARIES = {"numpy", "lxml", "msgspec", "cronsim", "openpyxl"}
 MAX_LINES = 400
 
 

@@ -81,8 +81,11 @@ TEMPLATES = [
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
 TMS_PURGE_BOUNDS: list[str] = []  # () → the highest number that may be purged, or None
-TMS_SWEEPS = ["devices.tasks.fold"]  # what a worker without a broker looks for
+TMS_SWEEPS = ["devices.tasks.fold", "devices.tasks.imports"]  # what a worker without a broker looks for
 TMS_TICKS = ["devices.tasks.fold", "devices.tasks.maintain"]  # what the scheduler does each minute
+TMS_IMPORT_DANGERS: list[str] = []  # (facts of rows) → {row number: why it is dangerous}
+TMS_IMPORT_HOOKS: list[str] = []  # (job, step, undone=…), in the transaction of the step
+TMS_IMPORT_ALARMS: list[str] = []  # (job, row number, code, message): refused when it was due
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router"]
 TMS_DASHBOARD_CARDS = ["devices.dashboard.cards", "events.dashboard.cards"]
 TMS_DEVICE_SECTIONS = ["events.sections.device_events"]  # (request, device), on a device's page
@@ -131,6 +134,9 @@ TMS_KEY_DAYS = env.int("TMS_KEY_DAYS", default=35)  # idempotency keys
 TMS_BODY_DAYS = env.int("TMS_BODY_DAYS", default=0)  # posted bodies; 0 keeps none
 TMS_QUARANTINE_DAYS = env.int("TMS_QUARANTINE_DAYS", default=90)
 TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
+TMS_IMPORT_MAX_BYTES = env.int("TMS_IMPORT_MAX_BYTES", default=256 * 1024 * 1024)
+TMS_IMPORT_MAX_ROWS = env.int("TMS_IMPORT_MAX_ROWS", default=1_048_575)
+TMS_IMPORT_DAYS = env.int("TMS_IMPORT_DAYS", default=400)  # staged rows and change sets
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 

@@ -1,0 +1,388 @@
+"""What a row of the Device Information Interface means for the state the rows before it left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from devices.blocks import local_midnight
+from devices.imports.cells import BAD, CLEARED, MASKED, Chunk
+from devices.imports.codes import DEVICE_CODES, ERROR, Issue
+from devices.imports.columns import DEVICE_COLUMNS, MASK, PLACE_FIELDS
+from devices.imports.outcome import (
+    ADDED,
+    CHANGED,
+    LEAVES_CYCLE,
+    REFUSED,
+    REMOVED,
+    UNCHANGED,
+    UNPROVISIONS,
+    Fact,
+    Outcome,
+    differences,
+)
+from devices.imports.state import PLACE_DEFAULTS, RECORD_DEFAULTS, UNPROVISIONED, State
+from devices.imports.stays import BILL_CYCLE, ended_all, entered, lane_of, left, stay_at
+
+NAMES = {column.field: column.name for column in DEVICE_COLUMNS}
+_NOT_CLEARED = [column.field for column in DEVICE_COLUMNS if column.clear == "no"]
+_FIRST = ("cells", "action", "no_key", "role")  # such a row gets this one message
+_RECORD = tuple(column.field for column in DEVICE_COLUMNS if column.field in RECORD_DEFAULTS)
+
+
+class Patch(NamedTuple):
+    """What a row asks for: its action and its cells that are not empty."""
+
+    action: str
+    values: Mapping[str, Any]
+
+
+class Waiting(NamedTuple):
+    """A row stored for later. `order`: of rows that are due at one instant."""
+
+    due: datetime
+    order: tuple[int, int]
+    device_id: str
+    patch: Patch
+
+
+@dataclass
+class DeviceBook:
+    """The devices that some rows are about, as they stand; changed by each good row.
+
+    `moment`: the time of the import. `seal` and `opened` keep a PIN: encrypted, and read again.
+    `owners`: meter number → device, of active devices.
+    """
+
+    moment: datetime
+    system_zone: str
+    seal: Callable[[str], str]
+    opened: Callable[[str], str]
+    check_ratios: bool = False
+    job: int = 0
+    places: Mapping[str, int] = field(default_factory=dict)  # field → its column's place
+    states: dict[str, State] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, list[Waiting]] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+
+    def load(self, states: Sequence[State], waiting: Sequence[Waiting] = ()) -> None:
+        """Take in what the inventory and the rows before have."""
+        for state in states:
+            self.states[state.device_id] = state
+            if state.active:
+                self.owners[state.record["meter_number"]] = state.device_id
+        for row in waiting:
+            self.waiting.setdefault(row.device_id, []).append(row)
+
+    # --- the present and the stored future ---
+
+    def state_at(self, device_id: str, at: datetime) -> State | None:
+        """A device at an instant that is not past, with the rows stored until then."""
+        state = self.states.get(device_id)
+        stored = [row for row in self.waiting.get(device_id, ()) if row.due <= at]
+        for row in sorted(stored, key=lambda row: (row.due, row.order)):
+            if not self._state_end(row.patch, state):
+                state = self.patched(state, device_id, row.patch, row.due)
+        return state
+
+    def owner_at(self, meter: str, at: datetime, future: bool) -> str | None:
+        """The active device that has a meter number."""
+        owner = self.owners.get(meter)
+        if not future:
+            return owner
+        named = {owner} if owner else set()
+        for device_id, rows in self.waiting.items():
+            if any(row.patch.values.get("meter_number") == meter for row in rows):
+                named.add(device_id)
+        for device_id in sorted(named):
+            state = self.state_at(device_id, at)
+            if state and state.active and state.record["meter_number"] == meter:
+                return device_id
+        return None
+
+    # --- a row ---
+
+    def rows(self, chunk: Chunk) -> list[Outcome]:
+        """The outcomes of a chunk's rows, in order."""
+        columns = [(name, values) for name, values in chunk.values.items() if name != "action"]
+        made = []
+        for index, number in enumerate(chunk.numbers):
+            values = {name: cell for name, cells in columns if (cell := cells[index]) is not None}
+            action = chunk.actions[index]
+            if action == "A":
+                values = {name: cell for name, cell in values.items() if cell is not CLEARED}
+            issues = chunk.issues.get(index, [])
+            made.append(self.row(number, Patch(action, values), list(issues)))
+        return made
+
+    def row(self, number: int, patch: Patch, issues: list[Issue]) -> Outcome:
+        """The outcome of a row; a good one changes the book."""
+        device_id = patch.values.get("device_id")
+        if device_id is None and patch.action:
+            issues.append(Issue("no_key", -1, {"name": "DeviceID"}))
+        first = [issue for issue in issues if issue.symbol in _FIRST]
+        if first:
+            first.sort(key=lambda issue: DEVICE_CODES[issue.symbol].code)
+            named = device_id if isinstance(device_id, str) else ""
+            return Outcome(number, named, REFUSED, first[:1])
+        if patch.action != "D":
+            self._cells_check(patch, issues)
+        outcome = Outcome(number, device_id if isinstance(device_id, str) else "", REFUSED, issues)
+        if not isinstance(device_id, str):
+            return outcome
+        at = self._effective(device_id, patch.values)
+        future = at > self.moment
+        state = self.state_at(device_id, at) if future else self.states.get(device_id)
+        if state is not None and "effective" not in patch.values:
+            at = max(at, state.last_change(self.moment) or at)
+        end = self._state_end(patch, state)
+        if end:
+            outcome.issues.append(Issue(end, -1, {"id": device_id}))
+            if end == "gone" and not _has_error(issues):
+                outcome.kind = UNCHANGED
+            return outcome
+        self._state_check(patch, state, device_id, at, future, issues)
+        if _has_error(issues):
+            return outcome
+        return self._good(outcome, patch, state, at, future)
+
+    def _cells_check(self, patch: Patch, issues: list[Issue]) -> None:
+        """What the cells of an add or an update must be together, without any state."""
+        values = patch.values
+        if patch.action == "A":
+            if "meter_number" not in values:
+                issues.append(Issue("no_meter", -1, {}))
+            if "device_class" not in values:
+                issues.append(Issue("class", -1, {"v": ""}))
+        else:
+            for name in _NOT_CLEARED:
+                if values.get(name) is CLEARED:
+                    place = self.places.get(name, -1)
+                    issues.append(Issue("not_cleared", place, {"name": NAMES[name]}))
+        one, other = values.get("latitude"), values.get("longitude")
+        cleared = (one is CLEARED) != (other is CLEARED)
+        if (one is None) != (other is None) or cleared:
+            _pair_note(issues)
+        if values.get("pin") is MASKED and patch.action == "A":
+            issues.append(Issue("masked", -1, {}))
+
+    def _effective(self, device_id: str, values: Mapping[str, Any]) -> datetime:
+        """When a row takes effect; a date is its first instant in the device's zone."""
+        given = values.get("effective")
+        if isinstance(given, date):
+            return datetime.fromtimestamp(local_midnight(self._zone(device_id, values), given), UTC)
+        return datetime.fromtimestamp(given, UTC) if isinstance(given, int) else self.moment
+
+    def _zone(self, device_id: str, values: Mapping[str, Any]) -> str:
+        zone = values.get("time_zone")
+        if isinstance(zone, str):
+            return zone
+        state = self.states.get(device_id)
+        return str(state.record["time_zone"]) if state and zone is None else self.system_zone
+
+    @staticmethod
+    def _state_end(patch: Patch, state: State | None) -> str:
+        """What ends the checks of a row: the device is not in a state for it."""
+        if patch.action == "A":
+            return "active" if state is not None and state.active else ""
+        if state is None:
+            return "unknown"
+        if state.active:
+            return ""
+        return "unprovisioned" if patch.action == "U" else "gone"
+
+    def _state_check(
+        self,
+        patch: Patch,
+        state: State | None,
+        device_id: str,
+        at: datetime,
+        future: bool,
+        issues: list[Issue],
+    ) -> None:
+        values = patch.values
+        if state is not None and not future and "effective" in values:
+            last = state.last_change(self.moment)
+            if last is not None and at < last and values["effective"] is not BAD:
+                zone = ZoneInfo(self._zone(device_id, values))
+                issues.append(Issue("early", -1, {"v": at.astimezone(zone).isoformat()}))
+        if patch.action == "D":
+            return
+        meter = values.get("meter_number")
+        if isinstance(meter, str):
+            owner = self.owner_at(meter, at, future)
+            if owner is not None and owner != device_id:
+                issues.append(Issue("meter_taken", -1, {"v": meter, "id": owner}))
+        if not self.check_ratios and not ("install_date" in values or "removal_date" in values):
+            return
+        if BAD in values.values():
+            return
+        wanted = self.patched(state, device_id, patch, at)
+        begun, removed = wanted.record["install_date"], wanted.record["removal_date"]
+        if begun and removed and removed < begun:
+            issues.append(Issue("removal", -1, {}))
+        if self.check_ratios:
+            self._ratios_check(wanted, at, issues)
+
+    @staticmethod
+    def _ratios_check(wanted: State, at: datetime, issues: list[Issue]) -> None:
+        ct, pt = wanted.record["ct_ratio"], wanted.record["pt_ratio"]
+        multiplier = wanted.place_values(at)["multiplier"]
+        if (ct or pt) and (ct or 1) * (pt or 1) != multiplier:
+            said = {"name": "Multiplier", "v": f"{multiplier.normalize():f}"}
+            issues.append(Issue("number", -1, said))
+
+    # --- a good row ---
+
+    def _good(
+        self, outcome: Outcome, patch: Patch, before: State | None, at: datetime, future: bool
+    ) -> Outcome:
+        after = self.patched(before, outcome.device_id, patch, at)
+        outcome.changes = _changes(before, after, at)
+        if patch.action == "A":
+            outcome.kind = ADDED
+            if before is not None:
+                outcome.issues.append(Issue("reactivated", -1, {"id": outcome.device_id}))
+            else:
+                outcome.changes = {}
+        elif patch.action == "D":
+            outcome.kind, outcome.changes = REMOVED, {}
+            if before is not None and before.key:
+                outcome.facts.append(Fact(outcome.number, before.key, UNPROVISIONS, at))
+        elif not outcome.changes:
+            outcome.kind = UNCHANGED
+            outcome.issues.append(Issue("nothing", -1, {}))
+            return outcome
+        else:
+            outcome.kind = CHANGED
+            self._leaving(outcome, before, after, at)
+        if future:
+            outcome.due = at
+            row = Waiting(at, (self.job, outcome.number), outcome.device_id, patch)
+            self.waiting.setdefault(outcome.device_id, []).append(row)
+        else:
+            self._put(before, replace(after, changed=at))
+        return outcome
+
+    @staticmethod
+    def _leaving(outcome: Outcome, before: State | None, after: State, at: datetime) -> None:
+        """Note the bill cycle that a device leaves."""
+        if before is None or not before.key:
+            return
+        cycles = [s for s in before.stays if s.kind == BILL_CYCLE and s.holds(at)]
+        kept = {s.group for s in after.stays if s.holds(at)}
+        for stay in cycles:
+            if stay.group not in kept:
+                fact = Fact(outcome.number, before.key, LEAVES_CYCLE, at, stay.group)
+                outcome.facts.append(fact)
+
+    def _put(self, before: State | None, after: State) -> None:
+        if before is not None and self.owners.get(before.record["meter_number"]) == after.device_id:
+            del self.owners[before.record["meter_number"]]
+        if after.active:
+            self.owners[after.record["meter_number"]] = after.device_id
+        self.states[after.device_id] = after
+        self.touched.add(after.device_id)
+
+    def patched(self, state: State | None, device_id: str, patch: Patch, at: datetime) -> State:
+        """The state a row leaves."""
+        values = patch.values
+        start = state or State(device_id, record=RECORD_DEFAULTS)
+        if patch.action == "U":
+            record, place = dict(start.record), start.place_values(at)
+        else:
+            if state is not None:
+                start = replace(start.taken_down(at), stays=ended_all(start.stays, at))
+            if patch.action == "D":
+                gone = {**start.record, "state": UNPROVISIONED, "provision_at": None}
+                return replace(start, record=gone)
+            record, place = dict(RECORD_DEFAULTS), dict(PLACE_DEFAULTS)
+            record["time_zone"] = self.system_zone
+        moved = False
+        for name, value in values.items():
+            if value is BAD or value is MASKED:
+                continue
+            if name in place:
+                place[name] = PLACE_DEFAULTS[name] if value is CLEARED else value
+                moved = True
+            elif name in record:
+                record[name] = self._record_value(name, value, record)
+        if values.get("provision") is True:
+            record["provision_at"] = at
+        start = replace(start, record=record)
+        if moved and place != start.place_values(at):
+            start = start.moved(place, at)
+        return self._grouped(start, values, at)
+
+    def _record_value(self, name: str, value: Any, record: Mapping[str, Any]) -> Any:
+        if value is CLEARED:
+            return self.system_zone if name == "time_zone" else RECORD_DEFAULTS[name]
+        if name == "pin":
+            # The same PIN stays the same secret, so that nothing seems to have changed.
+            same = record["pin"] and self.opened(record["pin"]) == value
+            return record["pin"] if same else self.seal(value)
+        return value
+
+    @staticmethod
+    def _grouped(state: State, values: Mapping[str, Any], at: datetime) -> State:
+        """In the groups that a row names; a bill cycle takes the place of the present one."""
+        stays = state.stays
+        cycle = values.get("bill_cycle")
+        if isinstance(cycle, str) or cycle is CLEARED:
+            held = stay_at(lane_of(stays, "", BILL_CYCLE), at)
+            if held is not None and held.group != cycle:
+                stays = left(stays, held, at)
+            if isinstance(cycle, str) and (held is None or held.group != cycle):
+                stays = entered(stays, cycle, BILL_CYCLE, at)
+        groups = values.get("groups")
+        for group in groups if isinstance(groups, tuple) else ():
+            if stay_at(lane_of(stays, group, "GENERAL"), at) is None:
+                stays = entered(stays, group, "GENERAL", at)
+        return replace(state, stays=stays) if stays is not state.stays else state
+
+
+_PAIR = {"Latitude", "Longitude"}
+
+
+def _pair_note(issues: list[Issue]) -> None:
+    """Half a position; a cell's own error of a lower code stands, one of a higher does not."""
+    own = [issue for issue in issues if issue.values.get("name") in _PAIR]
+    if any(issue.symbol == "character" for issue in own):
+        return
+    issues[:] = [issue for issue in issues if issue.symbol != "number" or issue not in own]
+    issues.append(Issue("pair", -1, {}))
+
+
+def _has_error(issues: Sequence[Issue]) -> bool:
+    return any(DEVICE_CODES[issue.symbol].level == ERROR for issue in issues)
+
+
+def _changes(before: State | None, after: State, at: datetime) -> dict[str, tuple[str, str]]:
+    """Column → (old, new) of all that a row changes."""
+    if before is None:
+        return {}
+    names = {name: NAMES[name] for name in _RECORD if name != "pin"}
+    names |= {name: NAMES[name] for name in PLACE_FIELDS}
+    names["provision_at"] = "Provision"
+    old = {**before.record, **before.place_values(at)}
+    new = {**after.record, **after.place_values(at)}
+    found = differences(old, new, names)
+    if before.record["pin"] != after.record["pin"]:
+        found["PIN"] = _masked(before), _masked(after)
+    for name, kind in (("BillCycle", BILL_CYCLE), ("Groups", "GENERAL")):
+        was, is_now = _groups_at(before, kind, at), _groups_at(after, kind, at)
+        if was != is_now:
+            found[name] = was, is_now
+    return found
+
+
+def _masked(state: State) -> str:
+    return MASK if state.record["pin"] else ""
+
+
+def _groups_at(state: State, kind: str, at: datetime) -> str:
+    return ";".join(sorted(s.group for s in state.stays if s.kind == kind and s.holds(at)))
