@@ -81,7 +81,10 @@ TEMPLATES = [
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
 TMS_PURGE_BOUNDS: list[str] = []  # () → the highest number that may be purged, or None
-TMS_SWEEPS = ["devices.tasks.fold", "devices.tasks.imports"]  # what a worker without a broker looks for
+TMS_SWEEPS = [
+    "devices.tasks.fold",
+    "devices.tasks.imports",
+]  # what a worker without a broker looks for
 TMS_TICKS = ["devices.tasks.fold", "devices.tasks.maintain"]  # what the scheduler does each minute
 TMS_IMPORT_DANGERS: list[str] = []  # (facts of rows) → {row number: why it is dangerous}
 TMS_IMPORT_HOOKS: list[str] = []  # (job, step, undone=…), in the transaction of the step

@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 import openpyxl
@@ -90,8 +91,9 @@ def cell_text(value: Any) -> str:
         return text.replace("\0", "")
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e21 else repr(value)
+    if isinstance(value, (int, float)):
+        # A spreadsheet keeps and shows fifteen digits.
+        return f"{Decimal(f'{value:.15g}'):f}"
     if isinstance(value, datetime):
         whole = value.time() == time()
         return Dated(value.date().isoformat() if whole else value.isoformat(" ", "seconds"))

@@ -155,6 +155,10 @@ class ImportRecord(DeviceRecord):
     side = models.PositiveSmallIntegerField()
     number = models.PositiveIntegerField()
     device = models.BigIntegerField(null=True)
+    # What the step's statements ask for, so that they need not compare the sides.
+    made = models.BooleanField(default=False, help_text="The step makes the device.")
+    hands = models.BooleanField(default=False, help_text="Its meter number changes hands.")
+    outfits = models.BooleanField(default=False, help_text="It gets the channels of its class.")
     meter_number = models.CharField(max_length=20)
     serial_number = models.CharField(max_length=24, blank=True)
     device_class = models.BigIntegerField()

@@ -10,7 +10,11 @@ from devices.services.imports.lookup import CLASS, DATABASE_KINDS, RECORD, Catal
 from devices.services.imports.tables import rows_insert, text_set
 
 _ENDS = ("before_from", "before_to", "after_from", "after_to")
-_RECORD_COLUMNS = ("job_id", "step", "key", "side", "number", "device", "changed_at", *RECORD)
+_FLAGS = ("made", "hands", "outfits")
+_RECORD_COLUMNS = (
+    *("job_id", "step", "key", "side", "number", "device", "changed_at", *_FLAGS),
+    *RECORD,
+)
 _PLACE_COLUMNS = ("job_id", "step", "key", *_ENDS, *PLACE_FIELDS)
 _STAY_COLUMNS = ("job_id", "step", "key", *_ENDS, "group_code", "kind")
 BEFORE, AFTER = ImportRecord.BEFORE, ImportRecord.AFTER
@@ -60,13 +64,24 @@ def _records(
     for key, (before, after) in pairs.items():
         if before is not None and before.record == after.record and before.changed == after.changed:
             continue
+        flags = _flags(before, after)
         for side, state in ((BEFORE, before), (AFTER, after)):
             if state is None:
                 continue
             values = [state.record[name] for name in RECORD]
             values[CLASS] = catalogues.classes[values[CLASS]]
             pk = before.key if before is not None else None
-            yield (*head, key, side, numbers.get(key, 0), pk, state.changed, *values)
+            yield (*head, key, side, numbers.get(key, 0), pk, state.changed, *flags, *values)
+
+
+def _flags(before: State | None, after: State) -> tuple[bool, bool, bool]:
+    """Made, its meter number changes hands, gets channels: as the model says."""
+    if before is None:
+        return True, True, after.active  # an undo frees its number before others get it back
+    was, now = before.record, after.record
+    hands = was["meter_number"] != now["meter_number"] or before.active != after.active
+    outfits = not before.active or was["device_class"] != now["device_class"]
+    return False, hands, after.active and outfits
 
 
 def _place_rows(head: tuple[int, int], pairs: Pairs) -> Iterator[tuple[Any, ...]]:

@@ -43,7 +43,7 @@ def rows_due(now: datetime | None = None) -> bool:
 
 def _rows_do(job_id: int, at: datetime, numbers: list[int]) -> None:
     with transaction.atomic():
-        job = ImportJob.objects.select_for_update().select_related("user").get(pk=job_id)
+        job = ImportJob.objects.select_for_update().get(pk=job_id)
         mine = ImportRow.objects.filter(job=job, number__in=numbers, status=WAITING)
         rows = list(mine.order_by("number").values_list("number", "cells", "secret"))
         mine.update(status=ImportRow.Status.APPLIED)  # so that they are no more to come

@@ -13,7 +13,7 @@ from devices.imports.header import header_read
 from devices.imports.outcome import ADDED, CHANGED, MOVED, REFUSED, REMOVED
 from devices.imports.text import FileRefused, Record, TextTable
 from devices.imports.workbook import WorkbookTable
-from devices.models import ImportJob, ImportRow
+from devices.models import ImportJob, ImportPlace, ImportRecord, ImportRow, ImportStay
 from devices.services.imports.changes import changes_clear, changes_write
 from devices.services.imports.evaluate import COLUMNS, Evaluator, Portion
 from devices.services.imports.jobs import (
@@ -34,9 +34,10 @@ from devices.services.imports.stored import (
     rows_of,
     waiting_exist,
 )
-from devices.services.imports.tables import rows_insert
+from devices.services.imports.tables import rows_insert, statistics_make
 
 PORTION = 5000  # rows evaluated and written together
+MANY = 1000  # rows after which the database should know how large the tables are
 STEP = 1  # whose changes a preview stages
 WORKBOOKS = (".xlsx", ".xlsm")
 
@@ -227,6 +228,8 @@ def _staged_end(
     held = any(issue.symbol == "meant" for issue in issues) and not options.ignore_unknown
     words = said(codes, issues, confirmed=not held)
     tally.end(options.all_or_nothing)
+    if tally.counts.get("rows", 0) > MANY:
+        statistics_make(ImportRecord, ImportPlace, ImportStay)
     with transaction.atomic():
         _skip_others(job, tally)
         job.pieces.all().delete()

@@ -95,7 +95,7 @@ def _records_differ(job: ImportJob, step: int, side: int) -> tuple[str, list[Any
     if side == BEFORE:  # and what is to be made must not be there
         text += (
             f" UNION SELECT c.key FROM {RECORDS} c JOIN {DEVICE} d ON d.device_id = c.key "
-            f"WHERE {_MINE} AND c.side = {AFTER} AND c.device IS NULL"
+            f"WHERE {_MINE} AND c.side = {AFTER} AND c.made"
         )
         params += [job.pk, step]
     return text, params
@@ -146,12 +146,9 @@ def step_write(job: ImportJob, step: int, *, to: int, user_id: int | None, reaso
 
 def _records_update(mine: list[Any], to: int) -> None:
     """Devices that are on both sides. Meter numbers that change hands are let go of first."""
-    changed = " OR ".join(differs(f"o.{name}", f"c.{name}") for name in ("meter_number", "state"))
     run(
         f"UPDATE {DEVICE} SET meter_number = '~' || CAST(id AS varchar(19)) WHERE id IN ("
-        f"SELECT c.device FROM {RECORDS} c JOIN {RECORDS} o ON o.job_id = c.job_id "
-        f"AND o.step = c.step AND o.key = c.key AND o.side = {BEFORE} "
-        f"WHERE {_MINE} AND c.side = {AFTER} AND ({changed}))",
+        f"SELECT c.device FROM {RECORDS} c WHERE {_MINE} AND c.side = {AFTER} AND c.hands)",
         mine,
     )
     columns = ", ".join(f"{own} = c.{name}" for name, own in _DEVICE.items())
@@ -168,7 +165,7 @@ def _records_insert(mine: list[Any]) -> None:
     run(
         f"INSERT INTO {DEVICE} (device_id, {own}, created, changed_at) "
         f"SELECT c.key, {theirs}, %s, c.changed_at FROM {RECORDS} c "
-        f"WHERE {_MINE} AND c.side = {AFTER} AND c.device IS NULL ORDER BY c.number",
+        f"WHERE {_MINE} AND c.side = {AFTER} AND c.made ORDER BY c.number",
         [timezone.now(), *mine],
     )
     run(
@@ -180,11 +177,7 @@ def _records_insert(mine: list[Any]) -> None:
 
 def _records_delete(mine: list[Any]) -> None:
     """Devices that the step made, with the channels that it gave them."""
-    new = (
-        f"SELECT c.device FROM {RECORDS} c WHERE {_MINE} AND c.side = {AFTER} AND NOT EXISTS ("
-        f"SELECT 1 FROM {RECORDS} o WHERE o.job_id = c.job_id AND o.step = c.step "
-        f"AND o.key = c.key AND o.side = {BEFORE})"
-    )
+    new = f"SELECT c.device FROM {RECORDS} c WHERE {_MINE} AND c.side = {AFTER} AND c.made"
     run(f"DELETE FROM {_table(Channel)} WHERE device_id IN ({new})", mine)
     run(f"DELETE FROM {DEVICE} WHERE id IN ({new})", mine)
 
@@ -226,12 +219,7 @@ def _channels_insert(mine: list[Any], moment: datetime) -> None:
 
     A channel is as `channel_grid` says: the zone's standard offset, frozen now.
     """
-    needs = (
-        f"c.side = {AFTER} AND c.state <> 'unprovisioned' AND NOT EXISTS ("
-        f"SELECT 1 FROM {RECORDS} o WHERE o.job_id = c.job_id AND o.step = c.step "
-        f"AND o.key = c.key AND o.side = {BEFORE} "
-        "AND o.device_class = c.device_class AND o.state <> 'unprovisioned')"
-    )
+    needs = f"c.side = {AFTER} AND c.outfits"
     zones = column_of(
         f"SELECT DISTINCT c.time_zone FROM {RECORDS} c WHERE {_MINE} AND {needs}", mine
     )
@@ -253,13 +241,11 @@ def _history_insert(mine: list[Any], user_id: int | None, reason: str) -> None:
     """A history row for each device whose own columns a step changed."""
     history = Device.history.model
     columns = [f.column for f in Device._meta.concrete_fields if f.name != "pin"]
-    new = f"EXISTS (SELECT 1 FROM {RECORDS} o WHERE o.job_id = c.job_id AND o.step = c.step "
-    new += f"AND o.key = c.key AND o.side = {BEFORE})"
     run(
         f"INSERT INTO {_table(history)} ({', '.join(columns)}, history_date, "
         "history_change_reason, history_type, history_user_id) "
         f"SELECT {', '.join(f'd.{column}' for column in columns)}, %s, %s, "
-        f"CASE WHEN {new} THEN '~' ELSE '+' END, %s FROM {RECORDS} c "
+        f"CASE WHEN c.made THEN '+' ELSE '~' END, %s FROM {RECORDS} c "
         f"JOIN {DEVICE} d ON d.device_id = c.key WHERE {_MINE} AND c.side = {AFTER}",
         [timezone.now(), reason, user_id, *mine],
     )

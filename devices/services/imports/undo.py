@@ -8,7 +8,9 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from simple_history.utils import bulk_update_with_history
 
+from devices.journal import sql
 from devices.models import (
     Channel,
     Device,
@@ -87,9 +89,8 @@ def _undo(job: ImportJob, user: AbstractBaseUser | None, force: bool) -> Undone:
         status=ImportRow.Status.UNDONE
     )
     job.refresh_from_db()
-    user_id = user.pk if user is not None else job.user_id
     for step in range(job.steps, 0, -1):
-        _step_undo(job, step, user_id, force, left)
+        _step_undo(job, step, user, force, left)
     _groups_remove(job)
     conflicts = job.conflicts.values_list("key", "why").order_by("key")
     found = Undone(
@@ -107,7 +108,7 @@ def _left_before(job: ImportJob) -> list[str]:
 
 
 def _step_undo(
-    job: ImportJob, step: int, user_id: int | None, force: bool, only: list[str]
+    job: ImportJob, step: int, user: AbstractBaseUser | None, force: bool, only: list[str]
 ) -> None:
     if only:
         # The others of the step are back already: to this undo they are as if not in it.
@@ -121,8 +122,9 @@ def _step_undo(
         _conflicts_note(job, _meters_taken(job, step), Why.TAKEN)
     kept = _with_readings(job, step)
     _conflicts_note(job, kept, Why.KEPT)
-    step_write(job, step, to=BEFORE, user_id=user_id, reason=f"undo of import {job.batch}")
-    _unprovision(kept, now)
+    reason = f"undo of import {job.batch}"
+    _unprovision(kept, now, user, reason)
+    step_write(job, step, to=BEFORE, user_id=user.pk if user else job.user_id, reason=reason)
     hooks_call(job, step, undone=True)
 
 
@@ -170,8 +172,7 @@ def _with_readings(job: ImportJob, step: int) -> list[str]:
     ]
     return column_of(
         f"SELECT c.key FROM {RECORDS} c JOIN {DEVICE} d ON d.id = c.device WHERE c.job_id = %s "
-        f"AND c.step = %s AND c.side = {AFTER} AND NOT EXISTS (SELECT 1 FROM {RECORDS} o "
-        f"WHERE o.job_id = c.job_id AND o.step = c.step AND o.key = c.key AND o.side = {BEFORE}) "
+        f"AND c.step = %s AND c.side = {AFTER} AND c.made "
         f"AND NOT EXISTS (SELECT 1 FROM {CONFLICTS} x WHERE x.job_id = c.job_id AND x.key = c.key) "
         f"AND ({' OR '.join(checks)})",
         [job.pk, step],
@@ -189,13 +190,20 @@ def _references(model: type[Any], but: set[type[Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def _unprovision(keys: list[str], now: datetime) -> None:
+def _unprovision(
+    keys: list[str], now: datetime, user: AbstractBaseUser | None, reason: str
+) -> None:
     """Devices that stay for their readings end now: unprovisioned, nowhere, in no group."""
-    devices = Device.objects.filter(device_id__in=text_set(keys))
-    pks = list(devices.values_list("pk", flat=True))
-    devices.update(state=Device.State.UNPROVISIONED, changed_at=now, provision_at=None)
+    devices = list(Device.objects.filter(device_id__in=text_set(keys)))
+    for device in devices:
+        device.state, device.changed_at, device.provision_at = Device.State.UNPROVISIONED, now, None
+    columns = ["state", "changed_at", "provision_at"]
+    bulk_update_with_history(
+        devices, Device, columns, batch_size=500, default_user=user, default_change_reason=reason
+    )
+    pks = [device.pk for device in devices]
     for model in (Installation, Membership):
-        rows = model.objects.filter(device_id__in=pks)
+        rows = model.objects.filter(device_id__in=sql.id_set(pks))
         rows.filter(valid_from__gte=now).delete()
         rows.filter(Q(valid_to=None) | Q(valid_to__gt=now)).update(valid_to=now)
 
