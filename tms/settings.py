@@ -140,6 +140,8 @@ TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
 TMS_IMPORT_MAX_BYTES = env.int("TMS_IMPORT_MAX_BYTES", default=256 * 1024 * 1024)
 TMS_IMPORT_MAX_ROWS = env.int("TMS_IMPORT_MAX_ROWS", default=1_048_575)
 TMS_IMPORT_DAYS = env.int("TMS_IMPORT_DAYS", default=400)  # staged rows and change sets
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"  # of files while they are being received
+FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 

@@ -19,8 +19,8 @@ from devices.models.inventory import (
     Installation,
     Membership,
     RegisterTemplate,
-    ScheduleProfile,
 )
+from devices.models.records import ScheduleProfile
 from devices.models.store import (
     BaseBlock,
     Batch,

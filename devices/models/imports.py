@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from devices.models.inventory import Device, DeviceRecord, FunctionalGroup, Installation
+from devices.models.inventory import Device, FunctionalGroup, Installation
+from devices.models.records import DeviceRecord
 
 
 class ImportJob(models.Model):

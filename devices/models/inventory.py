@@ -11,7 +11,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from devices import readings
-from devices.imports import columns, kinds
+from devices.models.records import DeviceRecord
 
 
 def _choices(table: dict[str, object] | dict[str, str]) -> list[tuple[str, str]]:
@@ -22,8 +22,6 @@ UNIT_CHOICES = _choices(readings.UNITS)
 FLOW_CHOICES = _choices(readings.FLOWS)
 VALUE_TYPE_CHOICES = _choices(readings.VALUE_TYPES)
 SECONDS_CHOICES = [(s, f"{s // 60} min") for s in readings.INTERVAL_SECONDS]
-COMM_CHOICES = [(code, code) for code in columns.COMM_TYPES]
-PHASE_CHOICES = [(phase, phase) for phase in kinds.PHASES]
 RATE_CHOICES = [(rate, rate) for rate in readings.RATES]
 
 
@@ -126,49 +124,6 @@ class RegisterTemplate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} {self.register_class} {self.unit} {self.flow} {self.rate}"
-
-
-class DeviceRecord(models.Model):
-    """What is recorded of a device beside its identifiers; a record only, nothing acts on it."""
-
-    # Encrypted (devices.services.secrets); never shown, logged or exported.
-    pin = models.CharField(max_length=200, blank=True, editable=False)
-    comm_type = models.CharField("communication", max_length=5, blank=True, choices=COMM_CHOICES)
-    comm_address = models.CharField("communication address", max_length=64, blank=True)
-    address = models.CharField(max_length=80, blank=True)
-    city = models.CharField(max_length=40, blank=True)
-    region = models.CharField("state or region", max_length=20, blank=True)
-    postal_code = models.CharField(max_length=12, blank=True)
-    latitude = models.DecimalField(max_digits=10, decimal_places=8, null=True, blank=True)
-    longitude = models.DecimalField(max_digits=11, decimal_places=8, null=True, blank=True)
-    ct_ratio = models.DecimalField(
-        "CT ratio", max_digits=12, decimal_places=4, null=True, blank=True
-    )
-    pt_ratio = models.DecimalField(
-        "PT ratio", max_digits=12, decimal_places=4, null=True, blank=True
-    )
-    phase = models.CharField(max_length=3, blank=True, choices=PHASE_CHOICES)
-    install_date = models.DateField(null=True, blank=True)
-    removal_date = models.DateField(null=True, blank=True)
-    schedule_profile = models.CharField(max_length=40, blank=True)
-    provision_at = models.DateTimeField(
-        "provisioning queued for", null=True, blank=True, editable=False
-    )
-
-    class Meta:
-        abstract = True
-
-
-class ScheduleProfile(models.Model):
-    """A provisioning profile by its name, as the field system knows it."""
-
-    name = models.CharField(max_length=40, unique=True)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class Device(DeviceRecord):

@@ -41,4 +41,25 @@
             button.textContent = "Copied";
         });
     });
+
+    // Work in the background: its progress, until it has come to an end.
+    document.querySelectorAll("[data-progress]").forEach((box) => {
+        const look = async () => {
+            try {
+                const answer = await fetch(box.dataset.progress, { credentials: "same-origin" });
+                const job = await answer.json();
+                box.querySelector("progress").value = job.progress;
+                box.querySelector("[data-label]").textContent = job.label;
+                box.querySelector("[data-percent]").textContent = `${job.progress} %`;
+                if (!job.working) {
+                    window.location.reload();
+                    return;
+                }
+            } catch {
+                // The server may be busy or gone for a moment; the next look tells.
+            }
+            window.setTimeout(look, 800);
+        };
+        window.setTimeout(look, 400);
+    });
 })();

@@ -16,6 +16,7 @@ from devices.services.imports.jobs import (
     DEVICES,
     ImportFault,
     State,
+    is_to_confirm,
     job_beat,
     job_end,
     options_of,
@@ -51,7 +52,7 @@ def import_queue(
         raise ImportFault(f"This import is not a preview: {job.get_state_display().lower()}.")
     if user is not None and not user.has_perm(ROLE):
         raise ImportFault("You may not import.")
-    if (job.held or "55" in job.code) and not confirmed:
+    if is_to_confirm(job) and not confirmed:
         raise ImportFault("Confirm what is said of the whole file first.")
     if job.counts.get("dangerous") and not dangers:
         raise ImportFault("Confirm the dangerous rows first.")
@@ -59,7 +60,8 @@ def import_queue(
         raise ImportFault("Rows were refused, and it is all or nothing.")
     name = user.get_username() if user is not None else job.get_origin_display()
     ready = ImportJob.objects.filter(pk=job.pk, state=State.PREVIEW, cancel=False)
-    if not ready.update(state=State.QUEUED, applied_by=name, progress=0):
+    noted = {"result": "WARN"} if job.held else {}  # what was held is confirmed now
+    if not ready.update(state=State.QUEUED, applied_by=name, progress=0, **noted):
         raise ImportFault("Somebody else has decided on this import.")
     job.refresh_from_db()
 

@@ -83,6 +83,12 @@ def options_of(job: ImportJob) -> Options:
     return Options(**{name: value for name, value in job.options.items() if name in known})
 
 
+def is_to_confirm(job: ImportJob) -> bool:
+    """Whether something of the whole file needs a yes: a mistyped column, the same file again."""
+    again = codes_of(job.kind)["same_file"].code
+    return job.held or job.code == again or f"| {again} " in job.message
+
+
 # --- made ----------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import BinaryIO
 
@@ -24,13 +25,15 @@ from devices.services.imports.jobs import (
     job_claim,
     job_end,
     pieces_of,
+    pieces_store,
     stream_note,
 )
 from devices.services.imports.later import rows_due
 from devices.services.imports.stage import import_refuse, import_stage
 
 logger = logging.getLogger(__name__)
-AT_ONCE_BYTES = 512 << 10  # files up to this are read and applied while their user waits
+# Up to so much is read and applied while its user waits.
+AT_ONCE_BYTES, AT_ONCE_ROWS = 512 << 10, 5000
 TO_READ = (State.UPLOADED, State.READING)
 TO_APPLY = (State.QUEUED, State.APPLYING)
 
@@ -40,7 +43,7 @@ def import_read(job: ImportJob) -> bool:
     if not job_claim(job, TO_READ, State.READING):
         return False
     try:
-        with tempfile.TemporaryFile(prefix="tms-import-") as stream:
+        with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as stream:
             for piece in pieces_of(job):
                 stream.write(piece)
             stream.seek(0)
@@ -61,9 +64,24 @@ def import_do(job: ImportJob) -> bool:
     return True
 
 
-def is_small(job: ImportJob) -> bool:
-    """Whether a file is answered at once."""
-    return job.size <= AT_ONCE_BYTES
+def import_receive(job: ImportJob, chunks: Iterable[bytes]) -> None:
+    """Keep an uploaded file; a small one is read at once, another by a worker."""
+    try:
+        pieces_store(job, chunks)
+    except FileRefused as refused:
+        if job_claim(job, TO_READ, State.READING):
+            import_refuse(job, refused)
+        return
+    if job.size <= AT_ONCE_BYTES:
+        import_read(job)
+    job.refresh_from_db()
+
+
+def import_go(job: ImportJob) -> None:
+    """After the yes to a preview: a small one is applied at once. Stale as `import_apply`."""
+    if job.counts.get("rows", 0) <= AT_ONCE_ROWS:
+        import_do(job)
+    job.refresh_from_db()
 
 
 def imports_sweep() -> bool:
