@@ -52,7 +52,7 @@ GROUP_ACTIONS |= {"M": "M", "MOVE": "M"}
 BILL_CYCLE, GENERAL = "BILLCYCLE", "GENERAL"
 _RATIO = Number(digits=12, decimals=4)
 _DATED = "a change opens a new dated installation"
-_CHECKED = "informational, or (setting) checked against Multiplier"
+_CHECKED = "informational, or (option) checked against Multiplier"
 
 # fmt: off
 DEVICE_COLUMNS = (
