@@ -12,7 +12,7 @@ from benchmarks.databases import VENDORS, database
 from benchmarks.tables import Line, table
 from tests.servers import Unavailable
 
-QUESTIONS = ("export", "ingest", "size", "memory")
+QUESTIONS = ("export", "ingest", "size", "memory", "imports")
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -24,8 +24,8 @@ from devices.imports.outcome import (
     Outcome,
     differences,
 )
-from devices.imports.state import PLACE_DEFAULTS, RECORD_DEFAULTS, UNPROVISIONED, State
-from devices.imports.stays import BILL_CYCLE, ended_all, entered, lane_of, left, stay_at
+from devices.imports.state import PLACE_DEFAULTS, RECORD_DEFAULTS, UNPROVISIONED, Place, State
+from devices.imports.stays import BILL_CYCLE, Stay, ended_all, entered, lane_of, left, stay_at
 
 NAMES = {column.field: column.name for column in DEVICE_COLUMNS}
 _NOT_CLEARED = [column.field for column in DEVICE_COLUMNS if column.clear == "no"]
@@ -217,16 +217,15 @@ class DeviceBook:
             owner = self.owner_at(meter, at, future)
             if owner is not None and owner != device_id:
                 issues.append(Issue("meter_taken", -1, {"v": meter, "id": owner}))
-        if not self.check_ratios and not ("install_date" in values or "removal_date" in values):
-            return
-        if BAD in values.values():
-            return
-        wanted = self.patched(state, device_id, patch, at)
-        begun, removed = wanted.record["install_date"], wanted.record["removal_date"]
-        if begun and removed and removed < begun:
-            issues.append(Issue("removal", -1, {}))
-        if self.check_ratios:
-            self._ratios_check(wanted, at, issues)
+        if "install_date" in values or "removal_date" in values:
+            held = state.record if state and patch.action == "U" else {}
+            begun, removed = (
+                values.get(name, held.get(name)) for name in ("install_date", "removal_date")
+            )
+            if isinstance(begun, date) and isinstance(removed, date) and removed < begun:
+                issues.append(Issue("removal", -1, {}))
+        if self.check_ratios and BAD not in values.values():
+            self._ratios_check(self.patched(state, device_id, patch, at), at, issues)
 
     @staticmethod
     def _ratios_check(wanted: State, at: datetime, issues: list[Issue]) -> None:
@@ -265,7 +264,7 @@ class DeviceBook:
             row = Waiting(at, (self.job, outcome.number), outcome.device_id, patch)
             self.waiting.setdefault(outcome.device_id, []).append(row)
         else:
-            self._put(before, replace(after, changed=at))
+            self._put(before, after._replace(changed=at))
         return outcome
 
     @staticmethod
@@ -291,15 +290,18 @@ class DeviceBook:
     def patched(self, state: State | None, device_id: str, patch: Patch, at: datetime) -> State:
         """The state a row leaves."""
         values = patch.values
-        start = state or State(device_id, record=RECORD_DEFAULTS)
+        if state is None and patch.action == "A":
+            return self._fresh(device_id, values, at)
+        start = state or State(device_id)
         if patch.action == "U":
             record, place = dict(start.record), start.place_values(at)
         else:
             if state is not None:
-                start = replace(start.taken_down(at), stays=ended_all(start.stays, at))
+                stays = ended_all(start.stays, at)
+                start = start.taken_down(at)._replace(stays=stays)
             if patch.action == "D":
                 gone = {**start.record, "state": UNPROVISIONED, "provision_at": None}
-                return replace(start, record=gone)
+                return start._replace(record=gone)
             record, place = dict(RECORD_DEFAULTS), dict(PLACE_DEFAULTS)
             record["time_zone"] = self.system_zone
         moved = False
@@ -313,10 +315,30 @@ class DeviceBook:
                 record[name] = self._record_value(name, value, record)
         if values.get("provision") is True:
             record["provision_at"] = at
-        start = replace(start, record=record)
+        start = start._replace(record=record)
         if moved and place != start.place_values(at):
             start = start.moved(place, at)
         return self._grouped(start, values, at)
+
+    def _fresh(self, device_id: str, values: Mapping[str, Any], at: datetime) -> State:
+        """A device that was not there: as `patched` of an add, without a state to respect."""
+        record, place = {**RECORD_DEFAULTS, "time_zone": self.system_zone}, dict(PLACE_DEFAULTS)
+        for name, value in values.items():
+            if name in record:
+                if value is not BAD and value is not MASKED:
+                    record[name] = value if name != "pin" else self.seal(value)
+            elif name in place and value is not BAD:
+                place[name] = value
+        if values.get("provision") is True:
+            record["provision_at"] = at
+        hung = tuple(place[name] for name in PLACE_FIELDS)
+        places = (Place(at, None, hung),) if place != PLACE_DEFAULTS else ()
+        stays = []
+        if isinstance(cycle := values.get("bill_cycle"), str):
+            stays.append(Stay(cycle, BILL_CYCLE, at, None))
+        if isinstance(groups := values.get("groups"), tuple):
+            stays += [Stay(group, "GENERAL", at, None) for group in groups]
+        return State(device_id, 0, record, places, tuple(stays))
 
     def _record_value(self, name: str, value: Any, record: Mapping[str, Any]) -> Any:
         if value is CLEARED:
@@ -342,7 +364,7 @@ class DeviceBook:
         for group in groups if isinstance(groups, tuple) else ():
             if stay_at(lane_of(stays, group, "GENERAL"), at) is None:
                 stays = entered(stays, group, "GENERAL", at)
-        return replace(state, stays=stays) if stays is not state.stays else state
+        return state._replace(stays=stays) if stays is not state.stays else state
 
 
 _PAIR = {"Latitude", "Longitude"}

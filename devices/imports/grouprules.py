@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -264,7 +264,7 @@ class GroupBook:
         if leaving is not None and kind == BILL_CYCLE:
             fact = Fact(outcome.number, state.key, LEAVES_CYCLE, at, leaving.group)
             outcome.facts.append(fact)
-        self.states[state.device_id] = replace(state, stays=stays)
+        self.states[state.device_id] = state._replace(stays=stays)
         self.touched.add(state.device_id)
         return outcome
 

@@ -6,7 +6,6 @@ States are values: a rule makes a new one and touches none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -54,13 +53,12 @@ class Place(NamedTuple):
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """A device as it stands. `key` 0: not in the inventory yet. `changed`: its last change."""
 
     device_id: str
     key: int = 0
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = RECORD_DEFAULTS
     places: tuple[Place, ...] = ()
     stays: Stays = ()
     changed: datetime | None = None
@@ -99,9 +97,9 @@ class State:
         if values != PLACE_DEFAULTS:
             end = min((place.start for place in kept if place.start > at), default=None)
             kept.append(Place(at, end, tuple(values[name] for name in PLACE_FIELDS)))
-        return replace(self, places=tuple(kept))
+        return self._replace(places=tuple(kept))
 
     def taken_down(self, at: datetime) -> State:
         """Without any installation from an instant on."""
         kept = (p._replace(end=at) if p.end is None or p.end > at else p for p in self.places)
-        return replace(self, places=tuple(place for place in kept if place.start < at))
+        return self._replace(places=tuple(place for place in kept if place.start < at))

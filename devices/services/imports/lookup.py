@@ -5,7 +5,7 @@ does not grow with the file.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
@@ -99,7 +99,7 @@ def states_load(
         base = bases.get(key, State(key))
         if key in records:
             _, _, changed, *values = records[key]
-            base = replace(base, record=_record(values, catalogues), changed=changed)
+            base = base._replace(record=_record(values, catalogues), changed=changed)
         states[key] = overlaid.applied(base)
     return Found(bases, states)
 
@@ -187,7 +187,7 @@ class Overlay:
                 stays.pop((group, before), None)
             if after is not None:
                 stays[group, after] = Stay(group, KINDS[kind], after, end)
-        return replace(state, places=tuple(places.values()), stays=tuple(stays.values()))
+        return state._replace(places=tuple(places.values()), stays=tuple(stays.values()))
 
 
 def _gone_first(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 from django.db.models import Q, QuerySet
 
 from devices.imports.cells import MASKED, CellReader, Chunk
@@ -24,9 +25,9 @@ TOO_MANY_CELLS = ("DEV05", "GRP15")
 
 def cells_pack(cells: Sequence[str]) -> str:
     """The cells of a row as they are kept; a date of a workbook stays known as one."""
-    if any(isinstance(cell, Dated) for cell in cells):
+    if Dated in map(type, cells):
         return json.dumps([[cell] if isinstance(cell, Dated) else cell for cell in cells])
-    return json.dumps(cells, ensure_ascii=False)
+    return msgspec.json.encode(cells).decode()
 
 
 def cells_unpack(text: str) -> list[str]:
