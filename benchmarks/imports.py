@@ -24,7 +24,7 @@ from devices.services.imports.apply import import_queue
 from devices.services.imports.jobs import import_create, job_claim, stream_note
 from devices.services.imports.stage import import_stage
 
-ROWS, STOCK_ROWS = 100_000, 2_000
+ROWS, STOCK_ROWS = 100_000, 1_000
 SMALL, LARGE = 10_000, 500_000
 STOCK_AIM, COPY_AIM, MEMORY_AIM = 50, 5, 1.1
 _STOCK = "Alternative 1: a stock django-import-export ModelResource of the same columns, measured "

@@ -17,8 +17,8 @@ from import_export.results import Result, RowResult
 
 from devices import selectors
 from devices.imports.columns import DEVICE_COLUMNS, GROUP_COLUMNS, PLACE_FIELDS, Column
+from devices.imports.differences import shown
 from devices.imports.options import Options
-from devices.imports.outcome import shown
 from devices.models import Device, ImportJob, ImportRow
 from devices.services.imports.work import file_import
 

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from devices.blocks import local_midnight
 from devices.imports.cells import BAD, CLEARED, MASKED, Chunk
 from devices.imports.codes import DEVICE_CODES, ERROR, Issue
-from devices.imports.columns import DEVICE_COLUMNS, MASK, PLACE_FIELDS
+from devices.imports.columns import DEVICE_COLUMNS, PLACE_FIELDS
+from devices.imports.differences import NAMES, state_changes
 from devices.imports.outcome import (
     ADDED,
     CHANGED,
@@ -22,15 +23,12 @@ from devices.imports.outcome import (
     UNPROVISIONS,
     Fact,
     Outcome,
-    differences,
 )
 from devices.imports.state import PLACE_DEFAULTS, RECORD_DEFAULTS, UNPROVISIONED, Place, State
 from devices.imports.stays import BILL_CYCLE, Stay, ended_all, entered, lane_of, left, stay_at
 
-NAMES = {column.field: column.name for column in DEVICE_COLUMNS}
 _NOT_CLEARED = [column.field for column in DEVICE_COLUMNS if column.clear == "no"]
 _FIRST = ("cells", "action", "no_key", "role")  # such a row gets this one message
-_RECORD = tuple(column.field for column in DEVICE_COLUMNS if column.field in RECORD_DEFAULTS)
 
 
 class Patch(NamedTuple):
@@ -241,7 +239,7 @@ class DeviceBook:
         self, outcome: Outcome, patch: Patch, before: State | None, at: datetime, future: bool
     ) -> Outcome:
         after = self.patched(before, outcome.device_id, patch, at)
-        outcome.changes = _changes(before, after, at)
+        outcome.changes = state_changes(before, after, at)
         if patch.action == "A":
             outcome.kind = ADDED
             if before is not None:
@@ -293,30 +291,26 @@ class DeviceBook:
         if state is None and patch.action == "A":
             return self._fresh(device_id, values, at)
         start = state or State(device_id)
-        if patch.action == "U":
-            record, place = dict(start.record), start.place_values(at)
-        else:
-            if state is not None:
-                stays = ended_all(start.stays, at)
-                start = start.taken_down(at)._replace(stays=stays)
+        record, place = dict(start.record), None
+        if patch.action != "U":
+            stays = ended_all(start.stays, at)
+            start = start.taken_down(at)._replace(stays=stays)
             if patch.action == "D":
-                gone = {**start.record, "state": UNPROVISIONED, "provision_at": None}
-                return start._replace(record=gone)
-            record, place = dict(RECORD_DEFAULTS), dict(PLACE_DEFAULTS)
-            record["time_zone"] = self.system_zone
-        moved = False
+                record |= {"state": UNPROVISIONED, "provision_at": None}
+                return start._replace(record=record)
+            record = {**RECORD_DEFAULTS, "time_zone": self.system_zone}
         for name, value in values.items():
             if value is BAD or value is MASKED:
                 continue
-            if name in place:
-                place[name] = PLACE_DEFAULTS[name] if value is CLEARED else value
-                moved = True
-            elif name in record:
+            if name in record:
                 record[name] = self._record_value(name, value, record)
+            elif name in PLACE_DEFAULTS:
+                place = start.place_values(at) if place is None else place
+                place[name] = PLACE_DEFAULTS[name] if value is CLEARED else value
         if values.get("provision") is True:
             record["provision_at"] = at
         start = start._replace(record=record)
-        if moved and place != start.place_values(at):
+        if place is not None and place != start.place_values(at):
             start = start.moved(place, at)
         return self._grouped(start, values, at)
 
@@ -381,30 +375,3 @@ def _pair_note(issues: list[Issue]) -> None:
 
 def _has_error(issues: Sequence[Issue]) -> bool:
     return any(DEVICE_CODES[issue.symbol].level == ERROR for issue in issues)
-
-
-def _changes(before: State | None, after: State, at: datetime) -> dict[str, tuple[str, str]]:
-    """Column → (old, new) of all that a row changes."""
-    if before is None:
-        return {}
-    names = {name: NAMES[name] for name in _RECORD if name != "pin"}
-    names |= {name: NAMES[name] for name in PLACE_FIELDS}
-    names["provision_at"] = "Provision"
-    old = {**before.record, **before.place_values(at)}
-    new = {**after.record, **after.place_values(at)}
-    found = differences(old, new, names)
-    if before.record["pin"] != after.record["pin"]:
-        found["PIN"] = _masked(before), _masked(after)
-    for name, kind in (("BillCycle", BILL_CYCLE), ("Groups", "GENERAL")):
-        was, is_now = _groups_at(before, kind, at), _groups_at(after, kind, at)
-        if was != is_now:
-            found[name] = was, is_now
-    return found
-
-
-def _masked(state: State) -> str:
-    return MASK if state.record["pin"] else ""
-
-
-def _groups_at(state: State, kind: str, at: datetime) -> str:
-    return ";".join(sorted(s.group for s in state.stays if s.kind == kind and s.holds(at)))

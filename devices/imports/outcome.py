@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
 from devices.imports.codes import Issue
 
@@ -38,27 +36,3 @@ class Outcome:
     changes: dict[str, tuple[str, str]] = field(default_factory=dict)
     due: datetime | None = None
     facts: list[Fact] = field(default_factory=list)
-
-
-def shown(value: Any) -> str:
-    """A value as a person reads it."""
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
-
-
-def differences(
-    before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]
-) -> dict[str, tuple[str, str]]:
-    """Column → (old, new) of what differs. `names`: field → column."""
-    return {
-        names[field]: (shown(before.get(field)), shown(value))
-        for field, value in after.items()
-        if field in names and before.get(field) != value
-    }

@@ -62,6 +62,7 @@ class ImportJob(models.Model):
     created_groups = models.JSONField(default=dict)
     # Of the work on it.
     steps = models.PositiveIntegerField(default=0)
+    done_to = models.PositiveIntegerField(default=0, help_text="Row by row: the last row done.")
     progress = models.PositiveSmallIntegerField(default=0)
     cancel = models.BooleanField(default=False)
     token = models.CharField(max_length=32, blank=True, editable=False)
@@ -106,11 +107,11 @@ class ImportRow(models.Model):
     """A row of a file as staged: its cells, what it does, and what became of it."""
 
     class Status(models.TextChoices):
-        STAGED = "", "Not applied"
-        APPLIED = "applied", "Applied"
+        STAGED = "", "As its import"
+        APPLIED = "applied", "Applied when due"
         WAITING = "waiting", "Stored for later"
         REFUSED = "refused", "Refused when due"
-        UNDONE = "undone", "Undone"
+        UNDONE = "undone", "Undone before it was due"
 
     pk = models.CompositePrimaryKey("job_id", "number")
     job = models.ForeignKey(ImportJob, models.CASCADE, related_name="rows", db_index=False)

@@ -29,7 +29,7 @@ from devices.services.imports.tables import rows_insert
 
 FRESH = timedelta(minutes=15)  # a preview older than this is looked at again before it is applied
 SLICE = 500  # rows of one transaction, row by row
-DONE, LATER = ImportRow.Status.APPLIED, ImportRow.Status.WAITING
+LATER = ImportRow.Status.WAITING
 CHANGED_SINCE = (
     "The inventory has changed since the preview, and with it what this file would do. "
     "Nothing was applied. Look at the preview again."
@@ -116,7 +116,7 @@ def _apply_by_rows(job: ImportJob) -> None:
     for rows in rows_of(job, SLICE):
         done += len(rows)
         first, last = rows[0][0], rows[-1][0]
-        if ImportRow.objects.filter(job=job, number=last, status__in=(DONE, LATER)).exists():
+        if last <= job.done_to:
             continue
         with transaction.atomic():
             moment = timezone.now().replace(microsecond=0)
@@ -132,7 +132,8 @@ def _apply_by_rows(job: ImportJob) -> None:
             hooks_call(job, step, undone=False)
             created = {**job.created_groups, **evaluator.created}
             job.created_groups = created
-            job_beat(job, steps=step, created_groups=created, progress=min(99, 100 * done // total))
+            progress = min(99, 100 * done // total)
+            job_beat(job, steps=step, done_to=last, created_groups=created, progress=progress)
     job_end(job, State.APPLIED, applied=timezone.now())
 
 
@@ -146,13 +147,13 @@ def _rows_rewrite(
 
 
 def rows_done(job: ImportJob, between: tuple[int, int] | None = None) -> None:
-    """Mark the rows that are applied now, and those that are stored for later."""
-    rows = ImportRow.objects.filter(job=job).exclude(kind__in=(REFUSED,)).exclude(result="SKIPPED")
+    """Mark the rows that are stored for later; of the others the state of the import tells."""
+    if job.kind != DEVICES:  # a change of groups is dated itself and needs no waiting
+        return
+    rows = ImportRow.objects.filter(job=job, due__isnull=False).exclude(result="SKIPPED")
     if between:
         rows = rows.filter(number__range=between)
-    if job.kind == DEVICES:  # a change of groups is dated itself and needs no waiting
-        rows.filter(due__isnull=False).exclude(kind=UNCHANGED).update(status=LATER)
-    rows.exclude(status=LATER).update(status=DONE)
+    rows.exclude(kind__in=(REFUSED, UNCHANGED)).update(status=LATER)
 
 
 def groups_create(created: dict[str, str]) -> None:

@@ -148,7 +148,8 @@ def _records_update(mine: list[Any], to: int) -> None:
     """Devices that are on both sides. Meter numbers that change hands are let go of first."""
     run(
         f"UPDATE {DEVICE} SET meter_number = '~' || CAST(id AS varchar(19)) WHERE id IN ("
-        f"SELECT c.device FROM {RECORDS} c WHERE {_MINE} AND c.side = {AFTER} AND c.hands)",
+        f"SELECT d.id FROM {RECORDS} c JOIN {DEVICE} d ON d.device_id = c.key "
+        f"WHERE {_MINE} AND c.side = {AFTER} AND c.hands)",
         mine,
     )
     columns = ", ".join(f"{own} = c.{name}" for name, own in _DEVICE.items())
@@ -168,16 +169,14 @@ def _records_insert(mine: list[Any]) -> None:
         f"WHERE {_MINE} AND c.side = {AFTER} AND c.made ORDER BY c.number",
         [timezone.now(), *mine],
     )
-    run(
-        f"UPDATE {RECORDS} SET device = d.id FROM {DEVICE} d WHERE d.device_id = {RECORDS}.key "
-        f"AND {RECORDS}.job_id = %s AND {RECORDS}.step = %s AND {RECORDS}.device IS NULL",
-        mine,
-    )
 
 
 def _records_delete(mine: list[Any]) -> None:
     """Devices that the step made, with the channels that it gave them."""
-    new = f"SELECT c.device FROM {RECORDS} c WHERE {_MINE} AND c.side = {AFTER} AND c.made"
+    new = (
+        f"SELECT d.id FROM {RECORDS} c JOIN {DEVICE} d ON d.device_id = c.key "
+        f"WHERE {_MINE} AND c.side = {AFTER} AND c.made"
+    )
     run(f"DELETE FROM {_table(Channel)} WHERE device_id IN ({new})", mine)
     run(f"DELETE FROM {DEVICE} WHERE id IN ({new})", mine)
 
@@ -226,12 +225,13 @@ def _channels_insert(mine: list[Any], moment: datetime) -> None:
     for zone in zones:
         run(
             f"INSERT INTO {_table(Channel)} (device_id, number, unit, flow, seconds, value_type, "
-            "resolution, multiplier_applied, grid_offset, zone) SELECT c.device, t.number, "
+            "resolution, multiplier_applied, grid_offset, zone) SELECT d.id, t.number, "
             "t.unit, t.flow, t.seconds, t.value_type, t.resolution, %s, %s, "
             f"CASE WHEN t.seconds = {DAY} THEN c.time_zone ELSE '' END FROM {RECORDS} c "
+            f"JOIN {DEVICE} d ON d.device_id = c.key "
             f"JOIN {_table(ChannelTemplate)} t ON t.device_class_id = c.device_class "
             f"WHERE {_MINE} AND {needs} AND c.time_zone = %s AND t.by_default AND NOT EXISTS ("
-            f"SELECT 1 FROM {_table(Channel)} h WHERE h.device_id = c.device "
+            f"SELECT 1 FROM {_table(Channel)} h WHERE h.device_id = d.id "
             "AND h.number = t.number AND h.valid_to IS NULL) ORDER BY c.number, t.number",
             [True, standard_offset(zone, moment.year), *mine, zone],
         )

@@ -97,8 +97,6 @@ def _undo(job: ImportJob, user: AbstractBaseUser | None, force: bool) -> Undone:
         [key for key, why in conflicts if why != Why.KEPT],
         [key for key, why in conflicts if why == Why.KEPT],
     )
-    applied = ImportRow.objects.filter(job=job, status=ImportRow.Status.APPLIED)
-    applied.exclude(key__in=text_set(found.conflicts)).update(status=ImportRow.Status.UNDONE)
     return found
 
 
@@ -171,7 +169,7 @@ def _with_readings(job: ImportJob, step: int) -> list[str]:
         for table, column in _references(Channel, set())
     ]
     return column_of(
-        f"SELECT c.key FROM {RECORDS} c JOIN {DEVICE} d ON d.id = c.device WHERE c.job_id = %s "
+        f"SELECT c.key FROM {RECORDS} c JOIN {DEVICE} d ON d.device_id = c.key WHERE c.job_id = %s "
         f"AND c.step = %s AND c.side = {AFTER} AND c.made "
         f"AND NOT EXISTS (SELECT 1 FROM {CONFLICTS} x WHERE x.job_id = c.job_id AND x.key = c.key) "
         f"AND ({' OR '.join(checks)})",
