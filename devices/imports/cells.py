@@ -79,10 +79,12 @@ class CellReader:
         columns = list(zip(*(cells for _, cells in rows), strict=True)) if rows else []
         read = [one.read(cells) for one, cells in zip(self._columns, columns, strict=False)]
         texts = [list(row) for row in zip(*(column.texts for column in read), strict=True)]
+        action = self.header.places["action"]
         kept = [
             index
             for index, row in enumerate(texts)
-            if (any(row) and any(row[place] for place in self.header.counted))
+            if row[action]
+            or any(row[place] for place in self.header.counted)
             or rows[index][0] in overlong
         ]
         if len(kept) != len(rows):
@@ -158,14 +160,16 @@ class _ColumnReader:
         self._plain: Callable[[str], object] = re.compile(pattern or "(?!)").fullmatch
 
     def read(self, cells: Sequence[str]) -> _ColumnRead:
-        plain = self._plain
+        plain, seen = self._plain, self._seen
         texts, values = list(cells), list[Any](cells)
         faults = {}
         for index, cell in enumerate(cells):
             if not cell:
                 values[index] = None
             elif not plain(cell):
-                found = self._cell(cell)
+                found = seen.get(cell) if type(cell) is str else None
+                if found is None:
+                    found = self._cell(cell)
                 texts[index], values[index] = found.text, found.value
                 if found.faults:
                     faults[index] = found.faults
@@ -174,11 +178,9 @@ class _ColumnReader:
     def _cell(self, raw: str) -> Cell:
         if isinstance(raw, Dated):
             return self._dated(raw)
-        found = self._seen.get(raw)
-        if found is None:
-            if len(self._seen) > REMEMBERED:
-                self._seen.clear()
-            found = self._seen[raw] = cell_read(self.column, raw, self.reader)
+        if len(self._seen) > REMEMBERED:
+            self._seen.clear()
+        found = self._seen[raw] = cell_read(self.column, raw, self.reader)
         return found
 
     def _dated(self, raw: Dated) -> Cell:

@@ -104,7 +104,9 @@ class Identifier(Kind):
         return f"id, ≤ {self.width}"
 
     def plain(self) -> str:
-        return rf"[A-Za-z][A-Za-z0-9_\-]{{0,{self.width - 1}}}|[0-9]{{1,{min(self.width, 15)}}}"
+        words = rf"[A-Za-z][A-Za-z0-9_\-]{{0,{self.width - 1}}}|[0-9]{{1,{min(self.width, 15)}}}"
+        addresses = r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3}"  # of the network
+        return words + (addresses if self.width > 14 else "")
 
 
 @dataclass(frozen=True)
