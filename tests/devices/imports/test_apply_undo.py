@@ -342,3 +342,18 @@ def test_a_general_group_is_joined_and_left():
         ("SOLAR", "2026-03-01T06:00:00Z", "2026-03-02T06:00:00Z"),
         ("POOLS", "2026-03-02T06:00:00Z", "2026-03-04T06:00:00Z"),
     ]
+
+
+def test_a_change_by_a_form_counts_as_the_last_one(client, django_user_model):
+    made = device("D1")
+    client.force_login(django_user_model.objects.create_superuser("ada", password="long enough"))
+    form = {
+        **{"meter_number": "D1", "device_class": made.device_class_id, "time_zone": "UTC"},
+        **{"state": "provisioned", "notes": "by hand"},
+    }
+    for name in ("installations", "memberships"):
+        form |= {f"{name}-TOTAL_FORMS": 0, f"{name}-INITIAL_FORMS": 0}
+    assert client.post(f"/devices/device/{made.pk}/edit/", form).status_code == 302
+    job = send(lines("Action,DeviceID,Notes,EffectiveTime", "U,D1,x,2026-03-01"))
+    assert codes(job) == ["ERROR DEV28"]
+    assert Device.objects.get().notes == "by hand"
