@@ -14,7 +14,7 @@ from tests.servers import Unavailable
 
 QUESTIONS = (
     *("export", "since", "runs", "formats", "registers"),
-    *("ingest", "events", "size", "memory"),
+    *("ingest", "imports", "events", "size", "memory"),
 )
 
 

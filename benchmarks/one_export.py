@@ -23,10 +23,10 @@ def main(path: str, times: int) -> None:
         began = time.perf_counter()
         run = run_execute(run_create(request), path)
         took.append(time.perf_counter() - began)
-    print(json.dumps({"took": took, "peak": _peak(), "intervals": run.intervals}))
+    print(json.dumps({"took": took, "peak": peak(), "intervals": run.intervals}))
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most memory this process had resident, in bytes.
 
     Not `ru_maxrss`: that counts what the parent had when it started us.

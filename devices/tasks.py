@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from devices import journal
 from devices.journal.partitions import partitions_maintain
+from devices.services.imports.inbox import inbox_sweep
+from devices.services.imports.work import imports_expire, imports_sweep
 from devices.services.quarantine import quarantine_recover
 from devices.services.retention import expire
 
@@ -26,6 +28,12 @@ def fold() -> bool:
 
 
 @shared_task
+def imports() -> bool:
+    """Read or apply the next import, rows that are due, a file of the inbox; True: go on."""
+    return imports_sweep() or inbox_sweep()
+
+
+@shared_task
 def maintain() -> None:
     """What died half-way, each time; partitions and terms, once a day, again when it failed."""
     quarantine_recover()
@@ -33,4 +41,5 @@ def maintain() -> None:
     if not cache.get(done):
         partitions_maintain()
         expire()
+        imports_expire()
         cache.set(done, True, DAY)

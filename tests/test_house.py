@@ -27,9 +27,8 @@ TOOLS = {"tms.keyset"}
 PURE, MODELS, STORE, SELECTORS, SERVICES, TOP = range(6)
 FLOORS = {
     "devices": {
-        **dict.fromkeys(
-            ("readings", "terms", "blocks", "winners", "batchform", "batchvalues"), PURE
-        ),
+        **dict.fromkeys(("readings", "terms", "blocks", "winners", "rosters"), PURE),
+        **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
         **dict.fromkeys(("bestread", "consumption"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("journal", "limits", "leases"), STORE),
@@ -58,7 +57,7 @@ TOP_ROOMS = {
     *("admin", "api", "apps", "commandline", "dashboard", "management", "migrations", "sections"),
     *("tasks", "resources"),
 }
-PURE_LIBRARIES = {"numpy", "lxml", "msgspec", "cronsim"}
+PURE_LIBRARIES = {"numpy", "lxml", "msgspec", "cronsim", "openpyxl"}
 MAX_LINES = 400
 
 

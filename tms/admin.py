@@ -29,7 +29,13 @@ class Section(NamedTuple):
 
 
 NAVIGATION = (
-    Section("Fleet", ("devices.device", "devices.functionalgroup", "devices.deviceclass")),
+    Section(
+        "Fleet",
+        (
+            *("devices.device", "devices.functionalgroup", "devices.deviceclass"),
+            "devices.scheduleprofile",
+        ),
+    ),
     Section("Readings", ("devices.batch", "devices.quarantined")),
     Section(
         "Events",

@@ -4,7 +4,7 @@ A table, applied after every migration: the shipped roles are then exactly what 
 another mix makes a group of their own beside them.
 
 Actions are Django's `view add change delete`, and `download` (a list as a file, with what it says
-of customers). A custom action gets its permission here.
+of customers), `undo` (one's own), `force`. A custom action gets its permission here.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
     "devices.registertemplate": (LOOK,    LOOK,    ALL,                ALL),
     "devices.batch":            (LOOK,    LOOK,    LOOK,               LOOK),
     "devices.quarantined":      (LOOK,    LOOK,    DECIDE,             DECIDE),
+    "devices.scheduleprofile": (LOOK,    LOOK,    ALL,                ALL),
+    "devices.importjob":       (NOTHING, "view add undo", LOOK,       "view add undo force"),
     "devices.apikey":           (NOTHING, NOTHING, NOTHING,            KEEP),
     "events.event":             (LOOK,    LOOK,    LOOK,               LOOK),
     "events.eventtype":         (LOOK,    LOOK,    DECIDE,             DECIDE),
@@ -62,6 +64,8 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
 CUSTOM_ACTIONS = {
     "download": "Can download lists of {}",
     "run": "Can start and stop {}",
+    "undo": "Can take back their own {}",
+    "force": "Can take back anybody's {}, against later changes",
 }
 
 

@@ -81,13 +81,16 @@ TEMPLATES = [
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
 TMS_MEMBERSHIP_HOOKS = ["exports.services.scopes.memberships_changed"]  # (changes), in it, too
+TMS_IMPORT_DANGERS: list[str] = []  # (facts of rows) → {row number: why it is dangerous}
+TMS_IMPORT_HOOKS: list[str] = []  # (job, step, undone=…), in the transaction of the step
+TMS_IMPORT_ALARMS: list[str] = []  # (job, row number, code, message): refused when it was due
 TMS_ALARM_HOOKS = ["events.services.system_alarm_raise"]  # (code, title, key, …): the house's own
 TMS_ALARM_CLEAR_HOOKS = ["events.services.system_alarm_clear"]  # (code, key)
 # () → the highest number that may be purged, or None
 TMS_PURGE_BOUNDS = ["exports.services.archive.purge_bound"]
 TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
     *("exports.services.worker.work", "exports.services.deliveries.deliver_next"),
-    "devices.tasks.fold",
+    *("devices.tasks.fold", "devices.tasks.imports"),
     *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),
 ]
 TMS_TICKS = [  # what the scheduler does each minute
@@ -156,6 +159,11 @@ TMS_MAIL_DAYS = env.int("TMS_MAIL_DAYS", default=400)  # notifications with thei
 TMS_MOMENTARY_SECONDS = env.int("TMS_MOMENTARY_SECONDS", default=60)  # of an incident
 TMS_GATEWAY_HOURS = env.int("TMS_GATEWAY_HOURS", default=24)  # silence that raises an alarm; 0 none
 TMS_DISK_FREE = env.float("TMS_DISK_FREE", default=5.0)  # per cent; less raises an alarm
+TMS_IMPORT_MAX_BYTES = env.int("TMS_IMPORT_MAX_BYTES", default=256 * 1024 * 1024)
+TMS_IMPORT_MAX_ROWS = env.int("TMS_IMPORT_MAX_ROWS", default=1_048_575)
+TMS_IMPORT_DAYS = env.int("TMS_IMPORT_DAYS", default=400)  # staged rows and change sets
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"  # of files while they are being received
+FILE_UPLOAD_TEMP_DIR.mkdir(exist_ok=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024  # forms; batches are read by their own limit
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 

@@ -5,6 +5,7 @@ from devices.admin import (  # noqa: F401
     classes,
     devices,
     groups,
+    imports,
     keys,
     quarantine,
 )

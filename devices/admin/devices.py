@@ -63,6 +63,9 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
     fields = (
         *("device_id", "meter_number", "serial_number", "device_class"),
         *("time_zone", "state", "notes"),
+        *(("comm_type", "comm_address"), ("address", "city", "region", "postal_code")),
+        *(("latitude", "longitude"), ("ct_ratio", "pt_ratio", "phase")),
+        *(("install_date", "removal_date"), "schedule_profile"),
     )
     inlines = (InstallationInline, MembershipInline)
     change_list_template = "admin/devices/device/change_list.html"
@@ -182,11 +185,12 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
 
     def get_fields(self, request, obj=None):
         """A new device is provisioned by the service that makes it."""
-        return self.fields if obj else self.fields[:-2]
+        return self.fields if obj else self.fields[:5]
 
     def save_model(self, request, obj, form, change):
         """A new device gets its channels as any other does, from its class."""
         if change:
+            obj.changed_at = local_now()  # imports keep to the order of time
             super().save_model(request, obj, form, change)
             return
         names = ("device_id", "meter_number", "serial_number", "time_zone")

@@ -1,6 +1,15 @@
 """The inventory, the store and who may feed it."""
 
 from devices.models.access import ApiKey, Heartbeat
+from devices.models.imports import (
+    ImportConflict,
+    ImportJob,
+    ImportPiece,
+    ImportPlace,
+    ImportRecord,
+    ImportRow,
+    ImportStay,
+)
 from devices.models.inventory import (
     Channel,
     ChannelTemplate,
@@ -11,6 +20,7 @@ from devices.models.inventory import (
     Membership,
     RegisterTemplate,
 )
+from devices.models.records import ScheduleProfile
 from devices.models.store import (
     BaseBlock,
     Batch,
@@ -32,6 +42,13 @@ __all__ = [
     "DeviceClass",
     "FunctionalGroup",
     "Heartbeat",
+    "ImportConflict",
+    "ImportJob",
+    "ImportPiece",
+    "ImportPlace",
+    "ImportRecord",
+    "ImportRow",
+    "ImportStay",
     "Installation",
     "IntervalBlock",
     "JournalEntry",
@@ -40,5 +57,6 @@ __all__ = [
     "RegisterEntry",
     "RegisterSnapshot",
     "RegisterTemplate",
+    "ScheduleProfile",
     "Watermark",
 ]

@@ -11,6 +11,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from devices import readings
+from devices.models.records import DeviceRecord
 
 
 def _choices(table: dict[str, object] | dict[str, str]) -> list[tuple[str, str]]:
@@ -125,7 +126,7 @@ class RegisterTemplate(models.Model):
         return f"{self.number} {self.register_class} {self.unit} {self.flow} {self.rate}"
 
 
-class Device(models.Model):
+class Device(DeviceRecord):
     """A meter. Never deleted: an unprovisioned device keeps its history."""
 
     class State(models.TextChoices):
@@ -143,8 +144,10 @@ class Device(models.Model):
     state = models.CharField(max_length=13, choices=State, default=State.PLACED)
     notes = models.CharField(max_length=255, blank=True)
     created = models.DateTimeField(auto_now_add=True)
+    # When the last change by a form or an import took effect; empty: not known.
+    changed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    history = HistoricalRecords()
+    history = HistoricalRecords(excluded_fields=["pin"])
 
     class Meta:
         ordering = ["device_id"]

@@ -64,6 +64,7 @@ def devices_create(news: Sequence[NewDevice], *, since: datetime, reason: str = 
                 device_class=classes[new.device_class],
                 time_zone=new.time_zone,
                 state=Device.State.PROVISIONED,
+                changed_at=since,
             )
             for new in wanted.values()
         ],

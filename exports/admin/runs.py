@@ -71,10 +71,9 @@ class RunAdmin(PageAdmin):
         text = f"{run.parts_done:,} of {run.parts_total:,} parts" if run.parts_total else ""
         return JsonResponse(
             {
-                "open": run.is_open,
+                "working": run.is_open,
                 "progress": run.progress,
-                "state": run.get_state_display(),
-                "text": f"{run.get_phase_display()} {text}".strip(),
+                "label": f"{run.get_phase_display()} {text}".strip(),
             }
         )
 

@@ -42,23 +42,28 @@
         });
     });
 
-    // Work under way: its progress, looked at twice a second until it has ended.
-    document.querySelectorAll("[data-poll]").forEach((box) => {
+    // Work in the background: its progress, until it has come to an end.
+    document.querySelectorAll("[data-progress]").forEach((box) => {
         const look = async () => {
-            const answer = await fetch(box.dataset.poll, { headers: { Accept: "application/json" } });
-            if (!answer.ok) {
-                return;
+            try {
+                const answer = await fetch(box.dataset.progress, { credentials: "same-origin" });
+                const job = await answer.json();
+                box.querySelector("progress").value = job.progress;
+                box.querySelector("[data-label]").textContent = job.label;
+                const percent = box.querySelector("[data-percent]");
+                if (percent) {
+                    percent.textContent = `${job.progress} %`;
+                }
+                if (!job.working) {
+                    window.location.reload();
+                    return;
+                }
+            } catch {
+                // The server may be busy or gone for a moment; the next look tells.
             }
-            const state = await answer.json();
-            box.querySelector("progress").value = state.progress;
-            box.querySelector("[data-text]").textContent = state.text;
-            if (state.open) {
-                setTimeout(look, 500);
-            } else {
-                location.reload();
-            }
+            window.setTimeout(look, 800);
         };
-        setTimeout(look, 500);
+        window.setTimeout(look, 400);
     });
 
     // Of the fields that say which days, only those that the chosen kind of period needs.

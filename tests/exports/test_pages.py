@@ -187,18 +187,17 @@ def test_export_now_watch_download_rebuild_export_again(client):
     assert answer.url == url("exportrun_change", run.pk)
     assert (run.trigger, run.user.username) == ("hand", "Billing")
     text = page(client.get(answer.url))
-    assert f'data-poll="{url("exportrun_progress", run.pk)}"' in text
+    assert f'data-progress="{url("exportrun_progress", run.pk)}"' in text
     assert "Stop this run" in text
     services.work()
     progress = client.get(url("exportrun_progress", run.pk)).json()
     assert progress == {
-        "open": True,
+        "working": True,
         "progress": 0,
-        "state": "Running",
-        "text": "Writing 0 of 1 parts",
+        "label": "Writing 0 of 1 parts",
     }
     work_all()
-    assert client.get(url("exportrun_progress", run.pk)).json()["open"] is False
+    assert client.get(url("exportrun_progress", run.pk)).json()["working"] is False
     text = page(client.get(answer.url))
     file = run.files.get()
     assert file.sha256 in text

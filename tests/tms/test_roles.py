@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from devices.models import ApiKey, Quarantined
 from tests.devices import fleet
+from tests.devices.imports.files import send
 from tms import roles
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +83,18 @@ PAGES = [
     ("admin:devices_quarantined_changelist", "get", EVERYONE),
     ("admin:devices_quarantined_change", "get", EVERYONE),
     ("admin:devices_quarantined_delete", "get", set()),
+    ("admin:devices_scheduleprofile_changelist", "get", EVERYONE),
+    ("admin:devices_scheduleprofile_add", "get", KEEPERS),
+    ("admin:devices_importjob_changelist", "get", {B, O, A}),
+    ("admin:devices_importjob_change", "get", {B, O, A}),
+    ("admin:devices_importjob_add", "get", {B, A}),
+    ("admin:devices_importjob_apply", "post", {B, A}),
+    ("admin:devices_importjob_cancel", "post", {B, A}),
+    ("admin:devices_importjob_undo", "get", {A}),  # it is nobody's own
+    ("admin:devices_importjob_result_csv", "get", {B, A}),
+    ("admin:devices_importjob_resubmit_csv", "get", {B, A}),
+    ("admin:devices_importjob_progress", "get", {B, O, A}),
+    ("admin:devices_importjob_delete", "get", set()),
     ("admin:devices_apikey_changelist", "get", {A}),
     ("admin:devices_apikey_change", "get", {A}),
     ("admin:devices_apikey_add", "get", {A}),
@@ -116,6 +129,7 @@ def rows() -> dict[str, int]:
         "batch": batch.pk,
         "quarantined": held.pk,
         "apikey": key.pk,
+        "importjob": send("Action,DeviceID,Notes\r\n").pk,
     }
 
 

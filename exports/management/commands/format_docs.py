@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from devices.imports import docs as imports
 from exports.formats import every
 from exports.formats.docs import DocsError, index_table, page_render
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         folder: Path = options["folder"]
         tables = {f"{fmt.code}.md": fmt.tables() for fmt in every() if _ours(type(fmt))}
+        tables |= imports.pages()
         tables["README.md"] = {"formats": index_table([f for f in every() if _ours(type(f))])}
         stale = []
         for name, blocks in tables.items():

@@ -1,0 +1,92 @@
+"""Many rows in, many texts asked for, and the words that the two databases say differently."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, models
+from django.db.models.expressions import RawSQL
+
+from devices.journal import sql
+
+SEPARATOR = "\x1f"  # in no identifier
+
+
+def text_set(values: Iterable[str]) -> RawSQL:
+    """For `filter(x__in=…)`: any number of texts in one parameter."""
+    if sql.is_postgres():
+        text = SEPARATOR.join(values)
+        return RawSQL("SELECT unnest(string_to_array(%s, %s)::varchar[])", [text, SEPARATOR])
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(values))])
+
+
+def rows_insert(
+    model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Insert rows by COPY (PostgreSQL) or executemany (SQLite); columns as in the database."""
+    table, named = model._meta.db_table, ", ".join(f'"{column}"' for column in columns)
+    connection.ensure_connection()
+    if sql.is_postgres():
+        with (
+            connection.connection.cursor() as raw,
+            raw.copy(f"COPY {table} ({named}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+        return
+    marks = ", ".join(["?"] * len(columns))
+    with connection.cursor() as cursor:
+        cursor.cursor.connection.executemany(
+            f"INSERT INTO {table} ({named}) VALUES ({marks})",
+            ([_adapted(value) for value in row] for row in rows),
+        )
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    return str(value) if hasattr(value, "isoformat") else value
+
+
+def run(statement: str, params: Sequence[Any] = ()) -> int:
+    """Execute a statement; the number of rows it touched."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_param(value) for value in params])
+        return cursor.rowcount
+
+
+def column_of(statement: str, params: Sequence[Any] = ()) -> list[Any]:
+    """The first column of a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_param(value) for value in params])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _param(value: Any) -> Any:
+    return sql.instant_param(value) if isinstance(value, datetime) else value
+
+
+def differs(one: str, other: str) -> str:
+    """Two columns are not the same, where two nulls are."""
+    word = "IS DISTINCT FROM" if sql.is_postgres() else "IS NOT"
+    return f"{one} {word} {other}"
+
+
+def same(one: str, other: str) -> str:
+    """Two columns are the same; two nulls are, too."""
+    word = "IS NOT DISTINCT FROM" if sql.is_postgres() else "IS"
+    return f"{one} {word} {other}"
+
+
+def statistics_make(*tables: type[models.Model]) -> None:
+    """Let PostgreSQL know how large tables have become, before statements that join them.
+
+    What was filled a moment ago counts as empty until it looks by itself; a plan for empty tables
+    takes hours on full ones.
+    """
+    if sql.is_postgres():
+        run(f"ANALYZE {', '.join(table._meta.db_table for table in tables)}")
