@@ -191,7 +191,7 @@ def _write_file(run: ExportRun, form: Format, output: str) -> Tally:
         draft, writer = stack.enter_context(sinks.draft(folder, name))
         tally = _write(run, form, writer)
         stack.close()  # everything is on disk now
-    if not tally.records and form.empty == "none":
+    if not tally.records and form.when_empty(run.options) == "none":
         draft.unlink()
         return tally
     if in_folder:
@@ -224,6 +224,7 @@ def default_name(run: ExportRun, form: Format) -> str:
         start=run.start,
         end=run.end,
         zone=run.zone or settings.TIME_ZONE,
+        seq=run.options.get("first_seq"),
     )
 
 

@@ -11,6 +11,7 @@ from importlib import import_module
 
 from exports.formats.base import Format
 from exports.formats.cmep import Cmep
+from exports.formats.rte import Rte
 
 _formats: dict[str, Format] = {}
 
@@ -60,3 +61,4 @@ def every() -> list[Format]:
 
 
 register(Cmep())
+register(Rte())

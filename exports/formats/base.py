@@ -100,6 +100,10 @@ class Format:
         """Whether the writer needs to know which batch brought a slot (Sheet.numbers)."""
         return False
 
+    def when_empty(self, options: Mapping[str, Any]) -> Literal["write", "none"]:
+        """What an empty selection gives with these options."""
+        return self.empty
+
     def register_margin(self, options: Mapping[str, Any]) -> int:
         """Seconds around the period from which register reads are handed over too: as start and
         stop readings of intervals. What of them belongs to the period is then the writer's care."""
