@@ -83,7 +83,8 @@ class Rte(Format):
     def write_frame(self, frame: Frame, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         gather = Gather(frame, ctx, tally)
         arrivals = gather.arrivals()
-        arrivals_write(arrivals, Run(ctx), out, tally, refused=gather.refused)
+        written = arrivals_write(arrivals, Run(ctx), out, tally, refused=gather.refused)
+        tally.meters += len(written)
 
     def finish(self, ctx: WriteContext, out: BinaryIO, tally: Tally) -> None:
         if not ctx.options["control"]:
@@ -112,9 +113,10 @@ class Rte(Format):
         tally = Tally()
         out = self.passing(ctx, out)
         self.begin(ctx, out, tally)
-        run = Run(ctx)
+        run, devices = Run(ctx), set[str]()
         for arrivals in lots:
-            arrivals_write(arrivals, run, out, tally)
+            devices |= arrivals_write(arrivals, run, out, tally)
+        tally.meters = len(devices)
         self.finish(ctx, out, tally)
         return tally
 

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 from devices.readings import (
     ABSENT,
     DAY,
-    INTERVAL_SECONDS,
     PUBLIC,
     Channel,
     Status,
@@ -94,8 +93,6 @@ class Rows:
         a, run = self.arrivals, self.run
         device, batch = a.devices[int(a.device[place])], a.batches[int(a.batch[place])]
         zone = zone_of(run.zone(device))
-        if channel.number is None:
-            raise rte("FMT07", field="Channel", value="none", width=3)
         values: dict[str, Any] = {
             "RecType": kind,
             "Seq": 1,
@@ -125,9 +122,7 @@ class Rows:
 
 
 def check_interval(channel: Channel, end: int) -> None:
-    """FMT17, FMT03 of an interval's length and end."""
-    if channel.seconds not in INTERVAL_SECONDS:
-        raise rte("FMT17", seconds=channel.seconds)
+    """FMT03 of an interval's end."""
     if off_grid(channel.seconds, channel.grid_offset, channel.zone, end):
         time = f"{instant(end):%Y-%m-%dT%H:%M:%SZ}"
         raise rte("FMT03", time=time, seconds=channel.seconds)

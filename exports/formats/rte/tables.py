@@ -111,6 +111,7 @@ RTE = {
     "RTE01": "Seq would run backwards: {first} after {last}",
     "RTE02": "register class {register_class} rate {rate} is no SUM/T register",
     "RTE03": "two rows of one key and revision {revision}",
+    "RTE04": "register or channel {unit} {flow} has no number",
 }
 # Warnings of the writer.
 RTW = {

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from devices.readings import Ints
+from devices.readings import INTERVAL_SECONDS
 from exports.formats.context import Tally
 from exports.formats.issues import FormatError
 from exports.formats.rte.arrivals import Arrivals
 from exports.formats.rte.compiled import Compiled
+from exports.formats.rte.places import seq_block, seq_digits
 from exports.formats.rte.rows import Rows, twins_find
-from exports.formats.rte.run import Run
-from exports.formats.rte.tables import LAST_SEQ, RTW, SEQ_DIGITS, rte
+from exports.formats.rte.run import Run, kind_of
+from exports.formats.rte.tables import INTERVAL, LAST_SEQ, RTW, SEQ_DIGITS, rte
 
-DIGITS = 4  # of Seq that change from row to row; the rest stays for ten thousand rows
-SPAN = 10**DIGITS
 SEQ_AT = 2  # behind the record type and its comma
 LINE_FEED = 10
-_ENDINGS: npt.NDArray[np.uint8] = np.array(
-    [list(f"{n:0{DIGITS}}".encode()) for n in range(SPAN)], np.uint8
-)
 
 
 def arrivals_write(
@@ -35,8 +31,8 @@ def arrivals_write(
     *,
     compiled: bool = True,
     refused: dict[int, FormatError] | None = None,
-) -> None:
-    """The rows of some arrivals, Seq open, to what `Numbering` stands before.
+) -> set[str]:
+    """The rows of some arrivals, to what `Numbering` stands before; the ids of their devices.
 
     A refusal raises, or leaves out all rows of its device here. `refused`: devices, by place,
     that are refused already.
@@ -45,6 +41,7 @@ def arrivals_write(
     wanted = run.wanted(arrivals)
     if wanted is not None:
         arrivals = arrivals.pick(wanted)
+    arrivals = _carried(arrivals, run, tally)
     write = _compiled if compiled else _declared
     lot, found = write(arrivals, run, errors)
     if found:
@@ -61,19 +58,48 @@ def arrivals_write(
         arrivals = arrivals.pick(~np.array(names)[arrivals.device])
         lot, _ = write(arrivals, run, {})
     lot.give(out, tally)
-    tally.meters += len({arrivals.devices[d].device_id for d in np.unique(arrivals.device)})
+    return {arrivals.devices[place].device_id for place in np.unique(arrivals.device).tolist()}
+
+
+def _carried(arrivals: Arrivals, run: Run, tally: Tally) -> Arrivals:
+    """The rows of channels that the format carries; others are left out, or stop the run."""
+    faults: dict[int, FormatError] = {}
+    for place, channel in enumerate(arrivals.channels):
+        if channel.number is None:
+            faults[place] = rte("RTE04", unit=channel.unit, flow=channel.flow)
+        elif kind_of(channel) == INTERVAL and channel.seconds not in INTERVAL_SECONDS:
+            faults[place] = rte("FMT17", seconds=channel.seconds)
+    if not faults:
+        return arrivals
+    lost = np.isin(arrivals.channel, list(faults))
+    pairs = np.unique(np.stack((arrivals.device[lost], arrivals.channel[lost]), axis=1), axis=0)
+    for who, what in pairs.tolist():
+        device, channel, error = arrivals.devices[who], arrivals.channels[what], faults[what]
+        where = str(channel.number or f"{channel.unit} {channel.flow}")
+        found = FormatError(error.code, error.text, format="rte", meter=device.device_id)
+        if run.ctx.on_unsupported == "stop":
+            raise found.at(where=where)
+        tally.leave_out(device, channel, found.at(where=where))
+    return arrivals.pick(~lost)
 
 
 @dataclass(slots=True)
 class Lot:
     """Finished rows with their counts, by record type."""
 
-    lines: Any = ()
+    made: Compiled | None = None
+    lines: Sequence[bytes] = ()
     counts: dict[str, Any] = field(default_factory=dict)
     odd: list[tuple[str, str, int]] = field(default_factory=list)  # warnings
 
     def give(self, out: BinaryIO, tally: Tally) -> None:
-        for data in self.lines:
+        if self.made is None:
+            lines: Iterable[bytes] = self.lines
+        elif isinstance(out, Numbering):
+            lines = out.numbered(self.made)
+        else:
+            lines = self.made.lines()
+        for data in lines:
             out.write(data)
         for kind, (rows, missing, total) in self.counts.items():
             tally.records += rows
@@ -107,7 +133,7 @@ def _compiled(arrivals: Arrivals, run: Run, refused: Refused) -> tuple[Lot, Refu
             return _declared(arrivals, run, refused)
     if refused:
         return Lot(), refused
-    lot = Lot(made.lines() if len(arrivals) else (), dict(made.totals))
+    lot = Lot(made if len(arrivals) else None, counts=dict(made.totals))
     for code, places in (("RTW01", made.negative), ("RTW02", made.capped)):
         if len(places):
             lot.odd.append((code, _example(arrivals, int(places[0]), code), len(places)))
@@ -136,7 +162,7 @@ def _declared(arrivals: Arrivals, run: Run, refused: Refused) -> tuple[Lot, Refu
         for code, is_odd in (("RTW01", row.negative), ("RTW02", row.capped)):
             if is_odd:
                 odd[code].append(place)
-    lot = Lot([out.getvalue()])
+    lot = Lot(lines=[out.getvalue()])
     lot.counts = {
         kind: (*pair, tally.total(kind)) for kind, pair in counts.items() if len(arrivals)
     }
@@ -161,6 +187,19 @@ class Numbering:
         self.next = first
         self._rest = b""
 
+    def numbered(self, made: Compiled) -> Iterator[bytes]:
+        """The next rows, which are given their numbers as they are made."""
+        first = self._given(len(made.arrivals))
+        return made.lines(first)
+
+    def _given(self, rows: int) -> int:
+        """The first of the next numbers, FMT07 if the column cannot hold the last."""
+        first, last = self.next, self.next + rows - 1
+        if last > LAST_SEQ:
+            raise rte("FMT07", field="Seq", value=last, width=SEQ_DIGITS).at(format="rte")
+        self.next += rows
+        return first
+
     def write(self, data: bytes) -> int:
         """Whole lines go on; the start of one waits for its end."""
         last = data.rfind(b"\n") + 1
@@ -177,26 +216,11 @@ class Numbering:
         ends = np.flatnonzero(cells == LINE_FEED) + 1
         starts = np.concatenate(([0], ends[:-1]))
         starts = starts[cells[starts + SEQ_AT] == 0] + SEQ_AT
-        if self.next + len(starts) - 1 > LAST_SEQ:
-            raise rte("FMT07", field="Seq", value=self.next + len(starts) - 1, width=SEQ_DIGITS)
-        done = 0
+        first, done = self._given(len(starts)), 0
         while done < len(starts):
-            done += self._fill(cells, starts[done:])
+            digits = seq_digits(first + done, seq_block(first + done, len(starts) - done))
+            places = starts[done : done + len(digits)]
+            for place, column in enumerate(digits.T):
+                cells[places + place] = column
+            done += len(digits)
         return cells.tobytes().translate(None, b"\0")
-
-    def _fill(self, cells: npt.NDArray[np.uint8], starts: Ints) -> int:
-        """Numbers the next rows that differ in their last digits only; how many they were."""
-        high, low = divmod(self.next, SPAN)
-        head = str(high) if high else ""
-        skipped = 0 if high else DIGITS - len(str(low))
-        size: int = min(len(starts), SPAN - low)
-        if not high:
-            size = min(size, 10 ** (DIGITS - skipped) - low)
-        places = starts[:size]
-        for digit, char in enumerate(head.encode()):
-            cells[places + digit] = char
-        endings = _ENDINGS[low : low + size]
-        for digit in range(skipped, DIGITS):
-            cells[places + len(head) + digit - skipped] = endings[:, digit]
-        self.next += size
-        return size
