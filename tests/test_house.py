@@ -45,7 +45,7 @@ FLOORS = {
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "stays"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),
-        **dict.fromkeys(("services", "intake", "ingest", "delivery"), SERVICES),
+        **dict.fromkeys(("services", "intake", "ingest", "delivery", "rte"), SERVICES),
     },
 }
 TOP_ROOMS = {

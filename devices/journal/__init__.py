@@ -27,15 +27,21 @@ from devices.journal.read import (
     tables_read,
 )
 from devices.journal.registers import registers_read
+from devices.journal.totals import Total, totals_read
+from devices.journal.versions import Batches, Versions, batches_between, versions_read
 
 __all__ = [
+    "Batches",
     "ChannelKey",
     "ChannelSeries",
     "Entry",
     "Grid",
     "HorizonGone",
     "Table",
+    "Total",
+    "Versions",
     "batch_number",
+    "batches_between",
     "entries_append",
     "fold_all",
     "fold_step",
@@ -48,6 +54,8 @@ __all__ = [
     "registers_read",
     "series_read",
     "tables_read",
+    "totals_read",
+    "versions_read",
     "wake",
     "withdrawal_entry",
 ]

@@ -5,7 +5,7 @@ A step folds the batches numbered in (W, N]. Blocks are written by upsert, only 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -170,31 +170,32 @@ def apply(
     days: blocks.Days, keys: Sequence[Key], entries: Sequence[Slots], after: Sequence[int]
 ) -> None:
     """Fold entries, in folding order, into days; those numbered ≤ `after` of their day are in."""
-    slots = days.counts.shape[1]
     place = {key: row for row, key in enumerate(keys)}
-    rows = [place[entry[:2]] for entry in entries]
-    fresh = [n for n, row in enumerate(rows) if entries[n].number > after[row]]
-    if not fresh:
-        return
-    counts = [blocks.unpack_entry(entries[n].counts) for n in fresh]
+    fresh = [entry for entry in entries if entry.number > after[place[entry[:2]]]]
+    if fresh:
+        blocks.fold(days, cells_of(fresh, place, days.counts.shape[1]))
+
+
+def cells_of(entries: Sequence[Slots], place: Mapping[Key, int], slots: int) -> blocks.Cells:
+    """The slots of entries, flat, in their order; `place` is the row of each channel-day."""
+    counts = [blocks.unpack_entry(entry.counts) for entry in entries]
     sizes = np.fromiter(map(len, counts), np.int64, len(counts))
     starts = np.fromiter(
-        (rows[n] * slots + entries[n].first_slot for n in fresh), np.int64, len(fresh)
+        (place[entry[:2]] * slots + entry.first_slot for entry in entries), np.int64, len(entries)
     )
     offsets = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     within = np.arange(int(sizes.sum())) - np.repeat(offsets, sizes)
     status = [
-        blocks.unpack_status(entries[n].status, len(run))
-        for n, run in zip(fresh, counts, strict=True)
+        blocks.unpack_status(entry.status, len(run))
+        for entry, run in zip(entries, counts, strict=True)
     ]
-    numbers = np.fromiter((entries[n].number for n in fresh), np.int64, len(fresh))
-    cells = blocks.Cells(
+    numbers = np.fromiter((entry.number for entry in entries), np.int64, len(entries))
+    return blocks.Cells(
         np.repeat(starts, sizes) + within,
         np.concatenate(counts),
         np.concatenate(status),
         np.repeat(numbers, sizes),
     )
-    blocks.fold(days, cells)
 
 
 UPSERT = (

@@ -72,7 +72,7 @@ class Run:
         """What a count of the channel stands for in the file."""
         if self._removes(channel):
             return _divided(channel.resolution, channel.multiplier or ONE)
-        return channel.resolution
+        return channel.resolution.normalize()
 
     def _removes(self, channel: Channel) -> bool:
         wanted = self.ctx.options["remove_multiplier"]
