@@ -50,9 +50,7 @@ def arrivals_of(versions: Sequence[Version]) -> Arrivals:
         Arrival(datetime.fromisoformat(version.received), version.source) for version in versions
     ]
     known = list(dict.fromkeys(batches))
-    status = [
-        int(v.status) | (0 if v.value is not None else int(Status.MISSING)) for v in versions
-    ]
+    status = [int(v.status) | (0 if v.value is not None else int(Status.MISSING)) for v in versions]
     return Arrivals(
         devices,
         channels,
