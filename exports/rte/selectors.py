@@ -122,7 +122,7 @@ class _Lot:
         self.versions = versions
 
     def add_totals(self, totals: list[journal.Total]) -> None:
-        self.totals = [total for total in totals if total.value.value is not None]
+        self.totals = totals
 
     def arrivals(self) -> Iterator[Arrivals]:
         """One Arrivals, or none when nothing is left."""

@@ -205,8 +205,6 @@ class Gather:
             raise rte("RTE02", **words)
         if why := status_conflict(value.status, value.value is None):
             raise rte("FMT12", why=why)
-        if value.value is None:
-            return
         time = _whole(read.time)
         channel, count = register_channel(value)
         arrival = UNKNOWN

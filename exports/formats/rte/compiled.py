@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from devices.readings import ABSENT, PUBLIC, Channel, Ints, Status
 from exports.formats.context import SUMS
-from exports.formats.iso import stamp
 from exports.formats.rte.arrivals import Arrivals, is_missing
 from exports.formats.rte.places import (
     Bytes,
@@ -42,10 +41,12 @@ from exports.formats.rte.texts import (
     device_text,
     kind_text,
     quality_text,
+    time_text,
     tried,
     value_text,
 )
 
+T = TypeVar("T")
 Flags = npt.NDArray[np.bool_]
 SPOILT = int(Status.ESTIMATED | Status.EDITED)
 
@@ -175,27 +176,20 @@ class Compiled:
         if all(all_bare(column, width) for column, width in zip(columns, WIDTHS, strict=True)):
             texts = [f",{one},{two},{three},".encode() for one, two, three in zip(*columns)]  # noqa: B905
             return strings(texts)
-        bad = np.zeros(len(devices), np.bool_)
-        texts = []
-        for place, device in enumerate(devices):
-            text = tried(device_text, device)
-            bad[place] = text is None
-            texts.append(text or b"")
-        self.bad |= bad[self.arrivals.device]
-        return strings(texts)
+        return self._each(devices, self.arrivals.device, device_text)
 
     def _of_channels(self, made: Callable[[Channel], bytes]) -> Bytes:
-        """A text for each channel; rows of one that has none are bad."""
-        channels = self.arrivals.channels
-        bad = np.zeros(len(channels), np.bool_)
-        texts = []
-        for place, channel in enumerate(channels):
-            text = tried(made, channel)
-            bad[place] = text is None
-            texts.append(text or b"")
+        return self._each(self.arrivals.channels, self.arrivals.channel, made)
+
+    def _each(self, things: Sequence[T], places: Ints, made: Callable[[T], bytes]) -> Bytes:
+        """A text for each thing that a row names; rows of one that has none are bad."""
+        named = np.zeros(len(things), np.bool_)
+        named[places] = True
+        texts = [tried(made, one) if used else b"" for one, used in zip(things, named, strict=True)]
+        bad = np.array([text is None for text in texts], np.bool_)
         if bad.any():
-            self.bad |= bad[self.arrivals.channel]
-        return strings(texts)
+            self.bad |= bad[places]
+        return strings([text or b"" for text in texts])
 
     def _times(self) -> Texts:
         """Timestamp and interval seconds."""
@@ -209,11 +203,15 @@ class Compiled:
         index, used = compact(key, len(zones) * len(lengths) * span)
         seconds = NAMED["IntervalSeconds"]
         tails = [b",%s," % (tried(seconds.put, one) or b"") for one in lengths]
-        texts = []
+        texts, bad = [], []
         for code in used.tolist():
             which, place = divmod(code, span)
             home, tail = divmod(which, len(lengths))
-            texts.append(stamp(low + place * step, zones[home]).encode() + tails[tail])
+            text = tried(time_text, low + place * step, zones[home])
+            bad.append(text is None)
+            texts.append((text or b"") + tails[tail])
+        if any(bad):
+            self.bad |= np.array(bad)[index]
         return Texts(strings(texts), index)
 
     def _values(self, register: Flags) -> Texts:

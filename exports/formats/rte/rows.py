@@ -114,10 +114,12 @@ class Rows:
             "Origin": "" if batch is None else batch.source,
             "Revision": min(int(a.revisions[place]), LAST_REVISION),
         }
-        cells = [column.put(values[column.name]) for column in ROW.columns]
+        cells = []
+        for column in ROW.columns:
+            reading = column.name == "Value" and kind != INTERVAL
+            form = READING if reading else column.kind
+            cells.append(form.put(values[column.name], column.name, column.limit))
         cells[1] = SEQ_PLACE
-        if kind != INTERVAL:
-            cells[10] = READING.put(value, "Value", 18)
         return cells
 
 

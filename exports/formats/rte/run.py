@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,13 @@ from exports.formats.zones import zone_of
 
 ONE = Decimal(1)
 RETRIEVED = "SC"  # what a scheduled retrieval brings
+
+
+class Scale(NamedTuple):
+    """Count × resolution ÷ divisor is the value."""
+
+    resolution: Decimal
+    divisor: Decimal
 
 
 @dataclass(slots=True)
@@ -51,28 +58,30 @@ class Run:
         """The rows that are sent, (n,); None when all are.
 
         A known gap is one only as the option says; a withdrawal takes back what was sent, so it is
-        always one (decision 0070).
+        always one (decision 0070). A register without a value is none.
         """
         missing = is_missing(arrivals.status)
-        send = self.ctx.options["send_missing"]
-        if send or not missing.any():
+        if not missing.any():
             return None
-        kept = ~missing | is_withdrawn(arrivals.status)
+        send = self.ctx.options["send_missing"]
+        gaps = np.full(len(arrivals), bool(send))
         if send is None:
             sources = ["" if batch is None else batch.source for batch in arrivals.batches]
-            retrieved = np.array([source == RETRIEVED for source in sources])
-            kept |= retrieved[arrivals.batch]
+            gaps = np.array([source == RETRIEVED for source in sources])[arrivals.batch]
+        gaps |= is_withdrawn(arrivals.status)
+        registers = np.array([kind_of(channel) == REGISTER for channel in arrivals.channels])
+        kept: npt.NDArray[np.bool_] = ~missing | (gaps & ~registers[arrivals.channel])
         return kept
 
     def applied(self, channel: Channel) -> bool:
         """Whether the multiplier is in the values written."""
         return channel.multiplier_applied is not False and not self._removes(channel)
 
-    def scale(self, channel: Channel) -> Decimal:
+    def scale(self, channel: Channel) -> Scale:
         """What a count of the channel stands for in the file."""
-        if self._removes(channel):
-            return _divided(channel.resolution, channel.multiplier or ONE)
-        return channel.resolution.normalize()
+        removed = self._removes(channel) and channel.multiplier is not None
+        divisor = (channel.multiplier or ONE) if removed else ONE
+        return Scale(channel.resolution.normalize(), divisor)
 
     def _removes(self, channel: Channel) -> bool:
         wanted = self.ctx.options["remove_multiplier"]
@@ -84,11 +93,7 @@ def kind_of(channel: Channel) -> str:
     return REGISTER if channel.value_type == TOTAL else INTERVAL
 
 
-def value_of(count: int, scale: Decimal) -> Decimal:
-    """A count as the file's value."""
-    return product(Decimal(count), scale)
-
-
-@lru_cache(maxsize=1024)
-def _divided(resolution: Decimal, multiplier: Decimal) -> Decimal:
-    return ROUNDING.divide(resolution, multiplier)
+def value_of(count: int, scale: Scale) -> Decimal:
+    """A count as the file's value; rounded only where it is divided, far below its digits."""
+    value = product(Decimal(count), scale.resolution)
+    return value if scale.divisor == ONE else ROUNDING.divide(value, scale.divisor)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
 from devices.readings import Channel, DeviceInfo, status_letter
+from exports.formats.iso import stamp
 from exports.formats.quality import quality_codes
 from exports.formats.rte.rows import in_zone
-from exports.formats.rte.run import ONE, Run, value_of
+from exports.formats.rte.run import ONE, Run, Scale, value_of
 from exports.formats.rte.tables import DECIMALS, INTERVAL, READING, ROW
 from exports.formats.zones import zone_of
 
@@ -50,9 +50,10 @@ def quality_text(mask: int) -> bytes:
     return b"%s,%s," % (NAMED["Quality"].put(status_letter(mask)), codes)
 
 
-def value_text(count: int, scale: Decimal, kind: str) -> bytes:
-    _, digits, exponent = scale.as_tuple()
-    if digits == (1,) and -DECIMALS[kind] <= int(exponent) <= 0 and abs(count) < SURE:
+def value_text(count: int, scale: Scale, kind: str) -> bytes:
+    _, digits, exponent = scale.resolution.as_tuple()
+    plain = digits == (1,) and scale.divisor == ONE
+    if plain and -DECIMALS[kind] <= int(exponent) <= 0 and abs(count) < SURE:
         return b"%d" % count if not exponent else _decimal_text(count, -int(exponent))
     value = value_of(count, scale)
     if kind == INTERVAL:
@@ -67,6 +68,10 @@ def _decimal_text(count: int, decimals: int) -> bytes:
     part = digits[-decimals:].rstrip(b"0")
     whole = sign + digits[:-decimals]
     return b"%s.%s" % (whole, part) if part else (whole if count else b"0")
+
+
+def time_text(seconds: int, zone: str) -> bytes:
+    return stamp(seconds, zone).encode()
 
 
 def batch_text(batch: Any, zone: str) -> bytes:

@@ -35,7 +35,8 @@ def write(
     """The file and its tally, by the compiled writer or by the declared one."""
     ctx, out = context(**words), io.BytesIO()
     if isinstance(lots, Frame):
-        return out.getvalue(), RTE.write([lots], ctx, out)
+        tally = RTE.write([lots], ctx, out)
+        return out.getvalue(), tally
     lots = [lots] if isinstance(lots, Arrivals) else lots
     if compiled:
         tally = RTE.write_arrivals(lots, ctx, out)
