@@ -191,8 +191,10 @@ class Parser:
             _multiplier(multiplier),
             applied == b"Y",
         )
-        self.channels.append((kind.decode(), channel))
-        return len(self.channels) - 1
+        same = (kind.decode(), channel)  # 1 and 1.0 are one multiplier
+        if same not in self.channels:
+            self.channels.append(same)
+        return self.channels.index(same)
 
     def _seconds(self, kind: bytes, text: bytes) -> int:
         if kind == REGISTER.encode():

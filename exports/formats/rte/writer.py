@@ -129,8 +129,6 @@ def _compiled(arrivals: Arrivals, run: Run, refused: Refused) -> tuple[Lot, Refu
                 rows.row(place)
             except FormatError as error:
                 refused.setdefault(device, error)
-        if not refused:
-            return _declared(arrivals, run, refused)
     if refused:
         return Lot(), refused
     lot = Lot(made if len(arrivals) else None, counts=dict(made.totals))
