@@ -25,8 +25,9 @@ from devices.readings import (
 from exports.formats.issues import FormatError
 from exports.formats.quality import quality_codes
 from exports.formats.rte.arrivals import Arrivals
-from exports.formats.rte.run import ONE, Run, kind_of, value_of
+from exports.formats.rte.run import Run, kind_of
 from exports.formats.rte.tables import INTERVAL, LAST_REVISION, READING, ROW, rte
+from exports.formats.values import ONE, value_of
 from exports.formats.zones import local_date, midnight, zone_of
 
 SEQ_PLACE = bytes(18)  # where `Numbering` puts Seq

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +13,10 @@ from exports.formats.context import WriteContext
 from exports.formats.iso import ZULU
 from exports.formats.rte.arrivals import Arrivals, is_missing, is_withdrawn
 from exports.formats.rte.tables import INTERVAL, REGISTER, TOTAL
-from exports.formats.text import ROUNDING, product
+from exports.formats.values import Scale, is_applied, scale_of
 from exports.formats.zones import zone_of
 
-ONE = Decimal(1)
 RETRIEVED = "SC"  # what a scheduled retrieval brings
-
-
-class Scale(NamedTuple):
-    """Count × resolution ÷ divisor is the value."""
-
-    resolution: Decimal
-    divisor: Decimal
 
 
 @dataclass(slots=True)
@@ -75,25 +65,13 @@ class Run:
 
     def applied(self, channel: Channel) -> bool:
         """Whether the multiplier is in the values written."""
-        return channel.multiplier_applied is not False and not self._removes(channel)
+        return is_applied(channel, self.ctx.options["remove_multiplier"])
 
     def scale(self, channel: Channel) -> Scale:
         """What a count of the channel stands for in the file."""
-        removed = self._removes(channel) and channel.multiplier is not None
-        divisor = (channel.multiplier or ONE) if removed else ONE
-        return Scale(channel.resolution.normalize(), divisor)
-
-    def _removes(self, channel: Channel) -> bool:
-        wanted = self.ctx.options["remove_multiplier"]
-        return bool(wanted) and channel.multiplier_applied is not False
+        return scale_of(channel, self.ctx.options["remove_multiplier"])
 
 
 def kind_of(channel: Channel) -> str:
     """The record type of a channel's rows."""
     return REGISTER if channel.value_type == TOTAL else INTERVAL
-
-
-def value_of(count: int, scale: Scale) -> Decimal:
-    """A count as the file's value; rounded only where it is divided, far below its digits."""
-    value = product(Decimal(count), scale.resolution)
-    return value if scale.divisor == ONE else ROUNDING.divide(value, scale.divisor)

@@ -9,8 +9,9 @@ from devices.readings import Channel, DeviceInfo, status_letter
 from exports.formats.iso import stamp
 from exports.formats.quality import quality_codes
 from exports.formats.rte.rows import in_zone
-from exports.formats.rte.run import ONE, Run, Scale, value_of
+from exports.formats.rte.run import Run
 from exports.formats.rte.tables import DECIMALS, INTERVAL, READING, ROW
+from exports.formats.values import ONE, Scale, decimal_text, value_of
 from exports.formats.zones import zone_of
 
 SURE = 10**15  # counts below this fit the column
@@ -54,20 +55,11 @@ def value_text(count: int, scale: Scale, kind: str) -> bytes:
     _, digits, exponent = scale.resolution.as_tuple()
     plain = digits == (1,) and scale.divisor == ONE
     if plain and -DECIMALS[kind] <= int(exponent) <= 0 and abs(count) < SURE:
-        return b"%d" % count if not exponent else _decimal_text(count, -int(exponent))
+        return b"%d" % count if not exponent else decimal_text(count, -int(exponent))
     value = value_of(count, scale)
     if kind == INTERVAL:
         return NAMED["Value"].put(value)
     return READING.put(value, "Value", NAMED["Value"].limit)
-
-
-def _decimal_text(count: int, decimals: int) -> bytes:
-    """A count of that many decimals, without zeros at the end; quicker than by Decimal."""
-    sign, digits = (b"-", b"%d" % -count) if count < 0 else (b"", b"%d" % count)
-    digits = digits.zfill(decimals + 1)
-    part = digits[-decimals:].rstrip(b"0")
-    whole = sign + digits[:-decimals]
-    return b"%s.%s" % (whole, part) if part else (whole if count else b"0")
 
 
 def time_text(seconds: int, zone: str) -> bytes:
