@@ -217,7 +217,7 @@ def default_name(run: ExportRun, form: Format) -> str:
             "group": groups[0] if len(groups) == 1 else "ALL",
             "batch": run.batch_id,
             "mode": run.mode,
-            "ext": form.extension,
+            "ext": form.file_extension(run.options),
             "count": str(run.meters),
         },
         created=run.created,

@@ -12,6 +12,7 @@ from importlib import import_module
 from exports.formats.base import Format
 from exports.formats.cmep import Cmep
 from exports.formats.rte import Rte
+from exports.formats.sxml import Sxml
 
 _formats: dict[str, Format] = {}
 
@@ -62,3 +63,4 @@ def every() -> list[Format]:
 
 register(Cmep())
 register(Rte())
+register(Sxml())

@@ -104,6 +104,10 @@ class Format:
         """What an empty selection gives with these options."""
         return self.empty
 
+    def file_extension(self, options: Mapping[str, Any]) -> str:
+        """The extension of a file with these options."""
+        return self.extension
+
     def register_margin(self, options: Mapping[str, Any]) -> int:
         """Seconds around the period from which register reads are handed over too: as start and
         stop readings of intervals. What of them belongs to the period is then the writer's care."""

@@ -1,0 +1,373 @@
+"""Frames on their way out: sheets compiled, meters put together, refusals handled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise, zip_longest
+from typing import BinaryIO
+
+import numpy as np
+
+from devices.readings import (
+    Arrival,
+    Channel,
+    DeviceInfo,
+    Event,
+    Frame,
+    IntervalSeries,
+    RegisterRead,
+    Sheet,
+    instant,
+)
+from exports.formats.context import Tally
+from exports.formats.issues import FormatError
+from exports.formats.sxml.compiled import Block, compilable, compile_block
+from exports.formats.sxml.declared import channel_check, stretches
+from exports.formats.sxml.registers import Registers
+from exports.formats.sxml.run import Run, Stretch
+from exports.formats.sxml.tables import (
+    CHANNEL,
+    DECIMALS,
+    DEVICE,
+    END_REGISTER,
+    EVENT,
+    GROUP,
+    IDENTITY,
+    INTERVAL_READ,
+    NOT_READ,
+    START_REGISTER,
+    SXW,
+    VALUE_TYPES,
+    sxm,
+)
+from exports.formats.values import ONE, Scale, is_applied, register_value
+from exports.formats.zones import zone_of
+
+Row = tuple[Sheet, int]
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a frame holds of one meter number, which may stand under several devices in turn."""
+
+    devices: list[int] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    plain: list[tuple[int, Row]] = field(default_factory=list)  # rows for the declared writer
+
+
+@dataclass(slots=True)
+class FrameWriter:
+    """One frame on its way out."""
+
+    frame: Frame
+    run: Run
+    tally: Tally
+    compiled: bool = True
+    meters: dict[str, Meter] = field(default_factory=dict)
+
+    def write(self, out: BinaryIO) -> None:
+        """All of it. FormatError if the run stops at a refusal; nothing is written then."""
+        names = [device.meter_number for device in self.frame.devices]
+        if names != sorted(names):
+            raise ValueError("devices are not sorted by meter_number")
+        for place, name in enumerate(names):
+            self.meters.setdefault(name, Meter()).devices.append(place)
+        if self.run.ctx.options["intervals"]:
+            for sheet in self.frame.sheets:
+                self._take_sheet(sheet)
+        parts: list[bytes] = []
+        for name, meter in self.meters.items():
+            own = Tally()
+            try:
+                parts += self._meter(meter, own)
+            except FormatError as error:
+                error.at(format="sxml", meter=name)
+                if self.run.ctx.on_error == "stop":
+                    raise
+                own = Tally()
+                for place in meter.devices:
+                    own.leave_out(self.frame.devices[place], None, error)
+                parts += self._not_read(meter, "Excluded")
+            self.tally.merge(own)
+        out.write(b"".join(parts))
+
+    # --- sheets ---------------------------------------------------------------------------------
+    def _take_sheet(self, sheet: Sheet) -> None:
+        """Rows that need no second look as blocks, the others noted."""
+        if not len(sheet.ends):
+            return
+        blocks: dict[tuple[str, Scale], list[int]] = defaultdict(list)
+        known: dict[int, bool] = {}
+        for row, (device, channel) in enumerate(
+            zip(sheet.devices.tolist(), sheet.channels, strict=True)
+        ):
+            if id(channel) not in known:
+                fine = self.compiled and compilable(channel, sheet.ends)
+                known[id(channel)] = fine and _carried(channel)
+            if known[id(channel)]:
+                zone = self.run.zone(self.frame.devices[device])
+                blocks[zone, self.run.scale(channel)].append(row)
+            else:
+                self._meter_of(device).plain.append((device, (sheet, row)))
+        for (zone, _), rows in blocks.items():
+            self._compile(sheet, rows, zone)
+
+    def _compile(self, sheet: Sheet, rows: list[int], zone: str) -> None:
+        every = len(rows) == len(sheet.devices)
+        pick = slice(None) if every else rows
+        channels = [sheet.channels[row] for row in rows]
+        try:
+            zone_of(zone)
+        except FormatError:
+            self._plainly(sheet, rows)
+            return
+        block = Block(
+            channels,
+            zone,
+            self.run.scale(channels[0]),
+            sheet.ends,
+            sheet.counts[pick],
+            None if sheet.status is None else sheet.status[pick],
+            None if sheet.numbers is None else sheet.numbers[pick],
+        )
+        made = compile_block(block, self.run, self.frame.arrivals)
+        for row, found in zip(rows, made, strict=True):
+            if found is None:
+                self._plainly(sheet, [row])
+            else:
+                self._meter_of(int(sheet.devices[row])).stretches += found
+
+    def _plainly(self, sheet: Sheet, rows: Sequence[int]) -> None:
+        for row in rows:
+            device = int(sheet.devices[row])
+            self._meter_of(device).plain.append((device, (sheet, row)))
+
+    def _meter_of(self, device: int) -> Meter:
+        return self.meters[self.frame.devices[device].meter_number]
+
+    # --- one meter ------------------------------------------------------------------------------
+    def _meter(self, meter: Meter, tally: Tally) -> list[bytes]:
+        info = self.frame.devices[meter.devices[-1]]
+        ids = {self.frame.devices[place].device_id for place in meter.devices}
+        if len(ids) > 1:
+            which = f"{info.meter_number}, of devices {', '.join(sorted(ids))}"
+            raise sxm("SXM10", what="meter number", which=which)
+        zone = self.run.zone(info)
+        zone_of(zone)
+        for device, row in meter.plain:
+            self._declare(meter, device, row, tally)
+        reads = [read for place in meter.devices for read in self.frame.reads.get(place, ())]
+        registers = Registers(self.run, info.device_id, zone)
+        if self.run.ctx.options["registers"]:
+            registers.add(reads)
+        intervals = self._intervals(meter, zone, reads, tally)
+        events = self._events(meter, zone, tally)
+        self._note(registers, info, tally)
+        if not (registers.text or intervals or events):
+            return self._not_read(meter, "NoData")
+        tally.meters += 1
+        tally.records += 1
+        head = [b"    <Meter>\r\n", *self._identity(info)]
+        return [*head, *registers.text, *intervals, *events, b"    </Meter>\r\n"]
+
+    def _declare(self, meter: Meter, device: int, row: Row, tally: Tally) -> None:
+        info, series = self.frame.devices[device], _series(*row)
+        where = str(series.channel.number or f"{series.channel.unit} {series.channel.flow}")
+        try:
+            channel_check(series.channel)
+        except FormatError as error:
+            self._skip(info, series, error.at(where=where), tally)
+            return
+        try:
+            found = stretches(series, self.run.zone(info), self.run, self.frame.arrivals)
+        except FormatError as error:
+            if error.code != "SXM04":
+                raise error.at(where=where) from error
+            self._skip(info, series, error.at(where=where), tally)
+            return
+        meter.stretches += found
+
+    def _skip(
+        self, info: DeviceInfo, series: IntervalSeries, error: FormatError, tally: Tally
+    ) -> None:
+        """A channel that the format does not carry, left out, or stopping the run."""
+        if self.run.ctx.on_unsupported == "stop":
+            raise error
+        error.at(format="sxml", meter=info.meter_number)
+        tally.leave_out(info, series.channel, error)
+
+    def _note(self, registers: Registers, info: DeviceInfo, tally: Tally) -> None:
+        """What the registers add up to, and what there is to say of them."""
+        for error in registers.unsupported:
+            if self.run.ctx.on_unsupported == "stop":
+                raise error
+            tally.warn(error.code, str(error.at(format="sxml", meter=info.meter_number)))
+        for code, text in registers.warnings:
+            tally.warn(code, text)
+        tally.registers += registers.registers
+        tally.missing += registers.missing
+        tally.add("RegisterReadCount", registers.reads)
+        tally.add("EstimatedCount", registers.estimated)
+        tally.add("EnergyControlTotal", registers.energy)
+        tally.add("DemandControlTotal", registers.demand)
+
+    def _identity(self, info: DeviceInfo) -> list[bytes]:
+        lines = [b"      <Identity>\r\n"]
+        for name, leaf in IDENTITY.items():
+            value = getattr(info, name)
+            if value or name in ("device_id", "meter_number"):
+                lines.append(leaf.line(8, value))
+        lines.append(b"      </Identity>\r\n")
+        if info.device_class:
+            lines.append(b"      <%s/>\r\n" % DEVICE.tag({"class": info.device_class}))
+        if info.bill_cycle:
+            lines.append(GROUP.line(6, info.bill_cycle, {"kind": "BillCycle"}))
+        for code in sorted(info.groups):
+            lines.append(GROUP.line(6, code, {"kind": "General"}))
+        return lines
+
+    def _not_read(self, meter: Meter, reason: str) -> list[bytes]:
+        if not self.run.ctx.options["not_read"]:
+            return []
+        info = self.frame.devices[meter.devices[-1]]
+        values = {
+            "deviceID": info.device_id,
+            "meterNumber": info.meter_number,
+            "reason": reason,
+        }
+        try:
+            return [b"    <%s/>\r\n" % NOT_READ.tag(values)]
+        except FormatError:
+            return []  # what refused the meter may be its very name
+
+    # --- intervals and events -------------------------------------------------------------------
+    def _intervals(
+        self, meter: Meter, zone: str, reads: Sequence[RegisterRead], tally: Tally
+    ) -> list[bytes]:
+        """Run 1 of every channel in the first read, run 2 in the next, and so on."""
+        channels: dict[int, list[Stretch]] = defaultdict(list)
+        for stretch in meter.stretches:
+            channels[stretch.channel.number or 0].append(stretch)
+        for number, runs in channels.items():
+            runs.sort(key=lambda run: run.start)
+            for one, other in pairwise(runs):
+                if other.start < one.end:
+                    time = f"{instant(other.start):%Y-%m-%dT%H:%M:%SZ}"
+                    raise sxm("FMT04", time=time).at(where=str(number))
+        totals = _readings(reads, self.run.ctx.options["remove_multiplier"])
+        lines: list[bytes] = []
+        columns = [channels[number] for number in sorted(channels)]
+        for place, runs_of in enumerate(zip_longest(*columns), start=1):
+            runs = [run for run in runs_of if run is not None]
+            lines.append(b"      <%s>\r\n" % INTERVAL_READ.tag(self._source(runs, place, zone)))
+            for run in runs:
+                lines += self._channel(run, zone, totals)
+                self._count(run, tally)
+            lines.append(b"      </IntervalRead>\r\n")
+        return lines
+
+    def _source(self, runs: Sequence[Stretch], place: int, zone: str) -> dict[str, object]:
+        """Id, received and source of the latest-received interval of the runs."""
+        latest: Stretch | None = None
+        for run in runs:
+            if run.arrival is not None and (
+                latest is None
+                or latest.arrival is None
+                or run.arrival.received >= latest.arrival.received
+            ):
+                latest = run
+        arrival = Arrival(self.run.ctx.created, "SC")
+        if latest is not None and latest.arrival is not None:
+            arrival = latest.arrival
+        return {
+            "id": place if latest is None else latest.batch,
+            "received": arrival.received.astimezone(zone_of(zone)),
+            "source": arrival.source,
+        }
+
+    def _channel(
+        self, run: Stretch, zone: str, totals: dict[tuple[str, str, int], Decimal]
+    ) -> list[bytes]:
+        channel, local = run.channel, zone_of(zone)
+        start = instant(run.start).astimezone(local)
+        end = instant(run.end).astimezone(local)
+        values = {
+            "no": channel.number,
+            "uom": channel.unit,
+            "flow": channel.flow,
+            "seconds": str(channel.seconds),
+            "valueType": VALUE_TYPES[channel.value_type],
+            "multiplier": ONE if channel.multiplier is None else channel.multiplier,
+            "multiplierApplied": is_applied(channel, self.run.ctx.options["remove_multiplier"]),
+            "start": start,
+            "end": end,
+            "count": run.size,
+        }
+        lines = [b"        <%s>\r\n" % CHANNEL.tag(values)]
+        for leaf, at in ((START_REGISTER, start), (END_REGISTER, end)):
+            key = (channel.unit, channel.flow, int(at.timestamp()))
+            if key in totals:
+                lines.append(leaf.line(10, totals[key], {"time": at}))
+        return [*lines, run.lines, b"        </Channel>\r\n"]
+
+    def _count(self, run: Stretch, tally: Tally) -> None:
+        tally.intervals += run.size
+        tally.missing += run.missing
+        tally.add("ChannelCount", 1)
+        tally.add("EstimatedCount", run.estimated)
+        tally.add("IntervalControlTotal", Decimal(run.total).scaleb(-DECIMALS))
+        channel = run.channel
+        if b'v="-' in run.lines and channel.flow != "NET" and channel.unit != "PF":
+            text = f"{channel.number}: {SXW['SXW01']}"
+            tally.warn("SXW01", text, run.lines.count(b'v="-'))
+
+    def _events(self, meter: Meter, zone: str, tally: Tally) -> list[bytes]:
+        if not self.run.ctx.options["events"]:
+            return []
+        found = [event for place in meter.devices for event in self.frame.events.get(place, ())]
+        dated = [(event.time, event.code, event) for event in found if event.time is not None]
+        tally.add("EventCount", len(dated))
+        return [self._event(event, zone) for _, _, event in sorted(dated, key=lambda e: e[:2])]
+
+    def _event(self, event: Event, zone: str) -> bytes:
+        local = zone_of(zone)
+        received = event.received or self.run.ctx.created
+        values = {
+            "code": event.code,
+            "iec": event.iec or None,
+            "time": event.time.astimezone(local) if event.time else None,
+            "received": received.astimezone(local),
+            "severity": event.severity or "I",
+        }
+        return b"      <%s/>\r\n" % EVENT.tag(values)
+
+
+def _carried(channel: Channel) -> bool:
+    try:
+        channel_check(channel)
+    except FormatError:
+        return False
+    return True
+
+
+def _series(sheet: Sheet, row: int) -> IntervalSeries:
+    status = np.zeros(len(sheet.ends), np.uint16) if sheet.status is None else sheet.status[row]
+    numbers = None if sheet.numbers is None else sheet.numbers[row]
+    counts = sheet.counts[row].astype(np.int64)
+    return IntervalSeries(sheet.channels[row], sheet.ends, counts, status, numbers=numbers)
+
+
+def _readings(reads: Sequence[RegisterRead], remove: bool) -> dict[tuple[str, str, int], Decimal]:
+    """Totals of current reads by unit, flow and time: a channel's run may begin or end with one."""
+    return {
+        (value.unit, value.flow, int(read.time.timestamp())): register_value(
+            value, value.value, remove
+        )
+        for read in reads
+        if read.read_type == "CUR"
+        for value in read.values
+        if value.register_class == "SUM" and value.rate == "T" and value.value is not None
+    }
