@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from decimal import Decimal
-from tempfile import SpooledTemporaryFile
 from typing import BinaryIO
 
 from exports.formats.context import MODES, Tally
@@ -32,7 +31,7 @@ from exports.formats.sxml.tables import (
 
 GZIP_WINDOW = 31  # a gzip member; its time stamp is 0
 NOT_READ_MARK = b"    <NotRead "
-KEPT = 1 << 20  # bytes of the list of meters not read that stay in memory
+PIECE = 1 << 20
 AGAIN = ("RE", "CO")
 
 
@@ -106,12 +105,16 @@ class Body:
         self._line_feeds = line_feeds
         self._rest = b""
         self._opened = False
-        self._kept = SpooledTemporaryFile(KEPT)  # noqa: SIM115  closed by `close`
+        # The list of meters not read, packed: of a whole fleet it is a few megabytes.
+        self._list = zlib.compressobj()
+        self._listed = bytearray()
+        self._any = False
 
     def raw(self, data: bytes) -> None:
-        """Bytes that are no meters."""
-        if self._line_feeds:
-            data = data.replace(b"\r\n", b"\n")
+        """Whole lines that are no meters."""
+        self._give(data.replace(b"\r\n", b"\n") if self._line_feeds else data)
+
+    def _give(self, data: bytes) -> None:
         self.out.write(data if self._packer is None else self._packer.compress(data))
 
     def write(self, data: bytes) -> int:
@@ -133,7 +136,9 @@ class Body:
         meters = []
         for line in lines.splitlines(keepends=True):
             if line.startswith(NOT_READ_MARK):
-                self._kept.write(line)
+                ended = line.replace(b"\r\n", b"\n") if self._line_feeds else line
+                self._listed += self._list.compress(ended)
+                self._any = True
             else:
                 meters.append(line)
         return b"".join(meters)
@@ -141,16 +146,16 @@ class Body:
     def end(self) -> None:
         """What comes between the last meter and Trailer."""
         self.raw(b"  </Meters>\r\n" if self._opened else b"  <Meters/>\r\n")
-        size = self._kept.tell()
-        if size:
-            self._kept.seek(0)
-            self.raw(b"  <MetersNotRead>\r\n")
-            while part := self._kept.read(KEPT):
-                self.raw(part)
-            self.raw(b"  </MetersNotRead>\r\n")
+        if not self._any:
+            return
+        self.raw(b"  <MetersNotRead>\r\n")
+        unpacker, waiting = zlib.decompressobj(), bytes(self._listed + self._list.flush())
+        while waiting:
+            self._give(unpacker.decompress(waiting, PIECE))
+            waiting = unpacker.unconsumed_tail
+        self.raw(b"  </MetersNotRead>\r\n")
 
     def close(self) -> None:
         """The end of the packing."""
-        self._kept.close()
         if self._packer is not None:
             self.out.write(self._packer.flush())

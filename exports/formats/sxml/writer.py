@@ -46,8 +46,6 @@ from exports.formats.sxml.tables import (
 from exports.formats.values import ONE, Scale, is_applied, register_value
 from exports.formats.zones import zone_of
 
-Row = tuple[Sheet, int]
-
 
 @dataclass(slots=True)
 class Meter:
@@ -55,7 +53,8 @@ class Meter:
 
     devices: list[int] = field(default_factory=list)
     stretches: list[Stretch] = field(default_factory=list)
-    plain: list[tuple[int, Row]] = field(default_factory=list)  # rows for the declared writer
+    # Rows for the declared writer: sheet and row.
+    plain: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -76,8 +75,8 @@ class FrameWriter:
         for place, name in enumerate(names):
             self.meters.setdefault(name, Meter()).devices.append(place)
         if self.run.ctx.options["intervals"]:
-            for sheet in self.frame.sheets:
-                self._take_sheet(sheet)
+            for place in range(len(self.frame.sheets)):
+                self._take_sheet(place)
         parts: list[bytes] = []
         for name, meter in self.meters.items():
             own = Tally()
@@ -95,8 +94,9 @@ class FrameWriter:
         out.write(b"".join(parts))
 
     # --- sheets ---------------------------------------------------------------------------------
-    def _take_sheet(self, sheet: Sheet) -> None:
+    def _take_sheet(self, place: int) -> None:
         """Rows that need no second look as blocks, the others noted."""
+        sheet = self.frame.sheets[place]
         if not len(sheet.ends):
             return
         blocks: dict[tuple[str, Scale], list[int]] = defaultdict(list)
@@ -111,18 +111,19 @@ class FrameWriter:
                 zone = self.run.zone(self.frame.devices[device])
                 blocks[zone, self.run.scale(channel)].append(row)
             else:
-                self._meter_of(device).plain.append((device, (sheet, row)))
+                self._meter_of(device).plain.append((place, row))
         for (zone, _), rows in blocks.items():
-            self._compile(sheet, rows, zone)
+            self._compile(place, rows, zone)
 
-    def _compile(self, sheet: Sheet, rows: list[int], zone: str) -> None:
+    def _compile(self, place: int, rows: list[int], zone: str) -> None:
+        sheet = self.frame.sheets[place]
         every = len(rows) == len(sheet.devices)
         pick = slice(None) if every else rows
         channels = [sheet.channels[row] for row in rows]
         try:
             zone_of(zone)
         except FormatError:
-            self._plainly(sheet, rows)
+            self._plainly(place, rows)
             return
         block = Block(
             channels,
@@ -136,14 +137,14 @@ class FrameWriter:
         made = compile_block(block, self.run, self.frame.arrivals)
         for row, found in zip(rows, made, strict=True):
             if found is None:
-                self._plainly(sheet, [row])
+                self._plainly(place, [row])
             else:
                 self._meter_of(int(sheet.devices[row])).stretches += found
 
-    def _plainly(self, sheet: Sheet, rows: Sequence[int]) -> None:
+    def _plainly(self, place: int, rows: Sequence[int]) -> None:
         for row in rows:
-            device = int(sheet.devices[row])
-            self._meter_of(device).plain.append((device, (sheet, row)))
+            device = int(self.frame.sheets[place].devices[row])
+            self._meter_of(device).plain.append((place, row))
 
     def _meter_of(self, device: int) -> Meter:
         return self.meters[self.frame.devices[device].meter_number]
@@ -157,8 +158,8 @@ class FrameWriter:
             raise sxm("SXM10", what="meter number", which=which)
         zone = self.run.zone(info)
         zone_of(zone)
-        for device, row in meter.plain:
-            self._declare(meter, device, row, tally)
+        for place, row in sorted(meter.plain):
+            self._declare(meter, self.frame.sheets[place], row, tally)
         reads = [read for place in meter.devices for read in self.frame.reads.get(place, ())]
         registers = Registers(self.run, info.device_id, zone)
         if self.run.ctx.options["registers"]:
@@ -173,8 +174,8 @@ class FrameWriter:
         head = [b"    <Meter>\r\n", *self._identity(info)]
         return [*head, *registers.text, *intervals, *events, b"    </Meter>\r\n"]
 
-    def _declare(self, meter: Meter, device: int, row: Row, tally: Tally) -> None:
-        info, series = self.frame.devices[device], _series(*row)
+    def _declare(self, meter: Meter, sheet: Sheet, row: int, tally: Tally) -> None:
+        info, series = self.frame.devices[int(sheet.devices[row])], _series(sheet, row)
         where = str(series.channel.number or f"{series.channel.unit} {series.channel.flow}")
         try:
             channel_check(series.channel)
