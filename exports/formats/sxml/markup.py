@@ -15,6 +15,10 @@ from exports.formats.kinds import Kind, Number
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+# An identifier that stands as it is.
+_BARE = re.compile(r"[!#-%'-;=?-~](?:[ !#-%'-;=?-~]*[!#-%'-;=?-~])?")
+
+
 def escape(text: str, name: str, *, quotes: bool) -> bytes:
     """Text as it stands in a document; FMT05 for a character that XML cannot carry."""
     if bad := _FORBIDDEN.search(text):
@@ -135,6 +139,18 @@ class Element:
                 parts.append(b'%s="%s"' % (attribute.name.encode(), attribute.put(value)))
         return b" ".join(parts)
 
+    def template(self, values: Mapping[str, Any], *open_: str) -> bytes:
+        """The same for the `%` operator, with `%s` for the attributes that are open; these need
+        no escape, and the others hold no `%`."""
+        parts = [self.name.encode()]
+        for attribute in self.attributes:
+            name = attribute.name
+            if name in open_:
+                parts.append(b'%s="%%s"' % name.encode())
+            elif values.get(name) is not None or attribute.required:
+                parts.append(b'%s="%s"' % (name.encode(), attribute.put(values.get(name))))
+        return b" ".join(parts)
+
     def rows(self) -> list[tuple[str, ...]]:
         """Rows of the documentation."""
         return [
@@ -153,6 +169,13 @@ class Leaf:
     @property
     def name(self) -> str:
         return self.element.name
+
+    def plain(self, indent: int, text: str, width: int) -> bytes:
+        """The line of a text without attributes, the short way where nothing has to be escaped."""
+        if len(text) <= width and _BARE.fullmatch(text):
+            name = self.name
+            return f"{' ' * indent}<{name}>{text}</{name}>\r\n".encode()
+        return self.line(indent, text)
 
     def line(self, indent: int, text: Any, values: Mapping[str, Any] | None = None) -> bytes:
         """The element on a line of its own."""

@@ -21,7 +21,7 @@ from devices.readings import (
 )
 from exports.formats.issues import FormatError
 from exports.formats.quality import quality_codes
-from exports.formats.sxml.run import Run
+from exports.formats.sxml.run import Run, Sums
 from exports.formats.sxml.tables import (
     HEX8,
     PEAK,
@@ -48,13 +48,8 @@ class Registers:
     run: Run
     device: str
     zone: str
+    sums: Sums
     text: list[bytes] = field(default_factory=list)
-    reads: int = 0
-    registers: int = 0
-    estimated: int = 0
-    missing: int = 0
-    energy: Decimal = Decimal(0)
-    demand: Decimal = Decimal(0)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     unsupported: list[FormatError] = field(default_factory=list)
     keys: set[tuple[str, datetime]] = field(default_factory=set)
@@ -99,7 +94,7 @@ class Registers:
         }
         self.text += [b"      <%s>\r\n" % REGISTER_READ.tag(values), *lines]
         self.text.append(b"      </RegisterRead>\r\n")
-        self.reads += 1
+        self.sums.reads += 1
 
     def read_id(self, read: RegisterRead) -> int:
         """The read's stored id where it is a number, else one made from what it is known by."""
@@ -167,9 +162,9 @@ class Registers:
             inner += self._peaks(values, remove)
         if self.run.codes:
             inner += [QUALITY_CODE.line(10, code) for code in quality_codes(first.status)]
-        self.registers += 1
-        self.estimated += letter in "EV"
-        self.missing += letter == "M"
+        self.sums.registers += 1
+        self.sums.estimated += letter in "EV"
+        self.sums.missing += letter == "M"
         tag = REGISTER.tag(attributes)
         if not inner:
             return [b"        <%s/>\r\n" % tag]
@@ -177,9 +172,9 @@ class Registers:
 
     def _count(self, value: RegisterValue, written: Decimal) -> None:
         if value.register_class == "SUM":
-            self.energy += written
+            self.sums.energy += written
         elif value.register_class == "MAX":
-            self.demand += written
+            self.sums.demand += written
         if written < 0 and value.flow != "NET" and value.unit != "PF":
             self.warnings.append(("SXW01", f"{self.device}/{value.number}: {SXW['SXW01']}"))
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from itertools import pairwise
 from typing import NamedTuple
 
 from devices.readings import DAY, Arrival, Channel, DeviceInfo, Ints, instant
-from exports.formats.context import WriteContext
+from exports.formats.context import Tally, WriteContext
 from exports.formats.iso import ZULU
-from exports.formats.sxml.tables import DEVICE_ZONE, LISTS, sxm
+from exports.formats.sxml.tables import DECIMALS, DEVICE_ZONE, LISTS, sxm
 from exports.formats.values import Scale, scale_of
 from exports.formats.zones import local_date, midnight, zone_of
 
@@ -35,6 +36,52 @@ class Stretch(NamedTuple):
     lines: bytes
     batch: int = 0
     arrival: Arrival | None = None
+
+
+@dataclass(slots=True)
+class Sums:
+    """What meters add up to: the counts and totals of Trailer. `interval` is in 10**-6."""
+
+    meters: int = 0
+    reads: int = 0
+    registers: int = 0
+    channels: int = 0
+    intervals: int = 0
+    events: int = 0
+    estimated: int = 0
+    missing: int = 0
+    interval: int = 0
+    energy: Decimal = Decimal(0)
+    demand: Decimal = Decimal(0)
+
+    def add(self, other: Sums) -> None:
+        """Another meter's."""
+        self.meters += other.meters
+        self.reads += other.reads
+        self.registers += other.registers
+        self.channels += other.channels
+        self.intervals += other.intervals
+        self.events += other.events
+        self.estimated += other.estimated
+        self.missing += other.missing
+        self.interval += other.interval
+        self.energy += other.energy
+        self.demand += other.demand
+
+    def tell(self, tally: Tally) -> None:
+        """Into a tally."""
+        tally.meters += self.meters
+        tally.records += self.meters
+        tally.registers += self.registers
+        tally.intervals += self.intervals
+        tally.missing += self.missing
+        tally.add("RegisterReadCount", self.reads)
+        tally.add("ChannelCount", self.channels)
+        tally.add("EventCount", self.events)
+        tally.add("EstimatedCount", self.estimated)
+        tally.add("EnergyControlTotal", self.energy)
+        tally.add("DemandControlTotal", self.demand)
+        tally.add("IntervalControlTotal", Decimal(self.interval).scaleb(-DECIMALS))
 
 
 @dataclass(slots=True)

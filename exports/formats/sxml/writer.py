@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise, zip_longest
 from typing import BinaryIO
 
 import numpy as np
 
 from devices.readings import (
+    WIDTHS,
     Arrival,
     Channel,
     DeviceInfo,
@@ -23,14 +25,14 @@ from devices.readings import (
     instant,
 )
 from exports.formats.context import Tally
+from exports.formats.iso import stamp
 from exports.formats.issues import FormatError
 from exports.formats.sxml.compiled import Block, compilable, compile_block
 from exports.formats.sxml.declared import channel_check, stretches
 from exports.formats.sxml.registers import Registers
-from exports.formats.sxml.run import Run, Stretch
+from exports.formats.sxml.run import Run, Stretch, Sums
 from exports.formats.sxml.tables import (
     CHANNEL,
-    DECIMALS,
     DEVICE,
     END_REGISTER,
     EVENT,
@@ -78,10 +80,12 @@ class FrameWriter:
             for place in range(len(self.frame.sheets)):
                 self._take_sheet(place)
         parts: list[bytes] = []
+        sums = Sums()
         for name, meter in self.meters.items():
-            own = Tally()
+            own, counted = Tally(), Sums()
             try:
-                parts += self._meter(meter, own)
+                parts += self._meter(meter, own, counted)
+                sums.add(counted)
             except FormatError as error:
                 error.at(format="sxml", meter=name)
                 if self.run.ctx.on_error == "stop":
@@ -90,7 +94,9 @@ class FrameWriter:
                 for place in meter.devices:
                     own.leave_out(self.frame.devices[place], None, error)
                 parts += self._not_read(meter, "Excluded")
-            self.tally.merge(own)
+            if own.warnings.counts:
+                self.tally.merge(own)
+        sums.tell(self.tally)
         out.write(b"".join(parts))
 
     # --- sheets ---------------------------------------------------------------------------------
@@ -150,7 +156,7 @@ class FrameWriter:
         return self.meters[self.frame.devices[device].meter_number]
 
     # --- one meter ------------------------------------------------------------------------------
-    def _meter(self, meter: Meter, tally: Tally) -> list[bytes]:
+    def _meter(self, meter: Meter, tally: Tally, sums: Sums) -> list[bytes]:
         info = self.frame.devices[meter.devices[-1]]
         ids = {self.frame.devices[place].device_id for place in meter.devices}
         if len(ids) > 1:
@@ -161,16 +167,15 @@ class FrameWriter:
         for place, row in sorted(meter.plain):
             self._declare(meter, self.frame.sheets[place], row, tally)
         reads = [read for place in meter.devices for read in self.frame.reads.get(place, ())]
-        registers = Registers(self.run, info.device_id, zone)
+        registers = Registers(self.run, info.device_id, zone, sums)
         if self.run.ctx.options["registers"]:
             registers.add(reads)
-        intervals = self._intervals(meter, zone, reads, tally)
-        events = self._events(meter, zone, tally)
+        intervals = self._intervals(meter, zone, reads, tally, sums)
+        events = self._events(meter, zone, sums)
         self._note(registers, info, tally)
         if not (registers.text or intervals or events):
             return self._not_read(meter, "NoData")
-        tally.meters += 1
-        tally.records += 1
+        sums.meters += 1
         head = [b"    <Meter>\r\n", *self._identity(info)]
         return [*head, *registers.text, *intervals, *events, b"    </Meter>\r\n"]
 
@@ -208,26 +213,20 @@ class FrameWriter:
             tally.warn(error.code, str(error.at(format="sxml", meter=info.meter_number)))
         for code, text in registers.warnings:
             tally.warn(code, text)
-        tally.registers += registers.registers
-        tally.missing += registers.missing
-        tally.add("RegisterReadCount", registers.reads)
-        tally.add("EstimatedCount", registers.estimated)
-        tally.add("EnergyControlTotal", registers.energy)
-        tally.add("DemandControlTotal", registers.demand)
 
     def _identity(self, info: DeviceInfo) -> list[bytes]:
         lines = [b"      <Identity>\r\n"]
         for name, leaf in IDENTITY.items():
             value = getattr(info, name)
             if value or name in ("device_id", "meter_number"):
-                lines.append(leaf.line(8, value))
+                lines.append(leaf.plain(8, value, WIDTHS[name]))
         lines.append(b"      </Identity>\r\n")
         if info.device_class:
-            lines.append(b"      <%s/>\r\n" % DEVICE.tag({"class": info.device_class}))
+            lines.append(_device(info.device_class))
         if info.bill_cycle:
-            lines.append(GROUP.line(6, info.bill_cycle, {"kind": "BillCycle"}))
+            lines.append(_group(info.bill_cycle, "BillCycle"))
         for code in sorted(info.groups):
-            lines.append(GROUP.line(6, code, {"kind": "General"}))
+            lines.append(_group(code, "General"))
         return lines
 
     def _not_read(self, meter: Meter, reason: str) -> list[bytes]:
@@ -246,7 +245,12 @@ class FrameWriter:
 
     # --- intervals and events -------------------------------------------------------------------
     def _intervals(
-        self, meter: Meter, zone: str, reads: Sequence[RegisterRead], tally: Tally
+        self,
+        meter: Meter,
+        zone: str,
+        reads: Sequence[RegisterRead],
+        tally: Tally,
+        sums: Sums,
     ) -> list[bytes]:
         """Run 1 of every channel in the first read, run 2 in the next, and so on."""
         channels: dict[int, list[Stretch]] = defaultdict(list)
@@ -258,79 +262,59 @@ class FrameWriter:
                 if other.start < one.end:
                     time = f"{instant(other.start):%Y-%m-%dT%H:%M:%SZ}"
                     raise sxm("FMT04", time=time).at(where=str(number))
-        totals = _readings(reads, self.run.ctx.options["remove_multiplier"])
+        remove = self.run.ctx.options["remove_multiplier"]
+        totals = _readings(reads, remove) if reads else {}
         lines: list[bytes] = []
         columns = [channels[number] for number in sorted(channels)]
         for place, runs_of in enumerate(zip_longest(*columns), start=1):
             runs = [run for run in runs_of if run is not None]
-            lines.append(b"      <%s>\r\n" % INTERVAL_READ.tag(self._source(runs, place, zone)))
+            lines.append(_interval_read(*self._source(runs, place), zone))
             for run in runs:
-                lines += self._channel(run, zone, totals)
-                self._count(run, tally)
+                lines += self._channel(run, zone, totals, remove)
+                self._count(run, tally, sums)
             lines.append(b"      </IntervalRead>\r\n")
         return lines
 
-    def _source(self, runs: Sequence[Stretch], place: int, zone: str) -> dict[str, object]:
-        """Id, received and source of the latest-received interval of the runs."""
-        latest: Stretch | None = None
+    def _source(self, runs: Sequence[Stretch], place: int) -> tuple[int, Arrival]:
+        """Id and arrival of the latest-received interval of the runs."""
+        batch, arrival = place, None
         for run in runs:
-            if run.arrival is not None and (
-                latest is None
-                or latest.arrival is None
-                or run.arrival.received >= latest.arrival.received
-            ):
-                latest = run
-        arrival = Arrival(self.run.ctx.created, "SC")
-        if latest is not None and latest.arrival is not None:
-            arrival = latest.arrival
-        return {
-            "id": place if latest is None else latest.batch,
-            "received": arrival.received.astimezone(zone_of(zone)),
-            "source": arrival.source,
-        }
+            own = run.arrival
+            if own is not None and (arrival is None or own.received >= arrival.received):
+                batch, arrival = run.batch, own
+        return batch, arrival or Arrival(self.run.ctx.created, "SC")
 
     def _channel(
-        self, run: Stretch, zone: str, totals: dict[tuple[str, str, int], Decimal]
+        self, run: Stretch, zone: str, totals: dict[tuple[str, str, int], Decimal], remove: bool
     ) -> list[bytes]:
-        channel, local = run.channel, zone_of(zone)
-        start = instant(run.start).astimezone(local)
-        end = instant(run.end).astimezone(local)
-        values = {
-            "no": channel.number,
-            "uom": channel.unit,
-            "flow": channel.flow,
-            "seconds": str(channel.seconds),
-            "valueType": VALUE_TYPES[channel.value_type],
-            "multiplier": ONE if channel.multiplier is None else channel.multiplier,
-            "multiplierApplied": is_applied(channel, self.run.ctx.options["remove_multiplier"]),
-            "start": start,
-            "end": end,
-            "count": run.size,
-        }
-        lines = [b"        <%s>\r\n" % CHANNEL.tag(values)]
-        for leaf, at in ((START_REGISTER, start), (END_REGISTER, end)):
-            key = (channel.unit, channel.flow, int(at.timestamp()))
-            if key in totals:
-                lines.append(leaf.line(10, totals[key], {"time": at}))
+        channel = run.channel
+        start, end = stamp(run.start, zone).encode(), stamp(run.end, zone).encode()
+        lines = [_channel_head(channel, remove) % (start, end, b"%d" % run.size)]
+        if totals:
+            for leaf, at in ((START_REGISTER, run.start), (END_REGISTER, run.end)):
+                key = (channel.unit, channel.flow, at)
+                if key in totals:
+                    time = instant(at).astimezone(zone_of(zone))
+                    lines.append(leaf.line(10, totals[key], {"time": time}))
         return [*lines, run.lines, b"        </Channel>\r\n"]
 
-    def _count(self, run: Stretch, tally: Tally) -> None:
-        tally.intervals += run.size
-        tally.missing += run.missing
-        tally.add("ChannelCount", 1)
-        tally.add("EstimatedCount", run.estimated)
-        tally.add("IntervalControlTotal", Decimal(run.total).scaleb(-DECIMALS))
+    def _count(self, run: Stretch, tally: Tally, sums: Sums) -> None:
+        sums.channels += 1
+        sums.intervals += run.size
+        sums.missing += run.missing
+        sums.estimated += run.estimated
+        sums.interval += run.total
         channel = run.channel
         if b'v="-' in run.lines and channel.flow != "NET" and channel.unit != "PF":
             text = f"{channel.number}: {SXW['SXW01']}"
             tally.warn("SXW01", text, run.lines.count(b'v="-'))
 
-    def _events(self, meter: Meter, zone: str, tally: Tally) -> list[bytes]:
+    def _events(self, meter: Meter, zone: str, sums: Sums) -> list[bytes]:
         if not self.run.ctx.options["events"]:
             return []
         found = [event for place in meter.devices for event in self.frame.events.get(place, ())]
         dated = [(event.time, event.code, event) for event in found if event.time is not None]
-        tally.add("EventCount", len(dated))
+        sums.events += len(dated)
         return [self._event(event, zone) for _, _, event in sorted(dated, key=lambda e: e[:2])]
 
     def _event(self, event: Event, zone: str) -> bytes:
@@ -344,6 +328,41 @@ class FrameWriter:
             "severity": event.severity or "I",
         }
         return b"      <%s/>\r\n" % EVENT.tag(values)
+
+
+# --- what many meters share -----------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _device(device_class: str) -> bytes:
+    return b"      <%s/>\r\n" % DEVICE.tag({"class": device_class})
+
+
+@lru_cache(maxsize=4096)
+def _group(code: str, kind: str) -> bytes:
+    return GROUP.line(6, code, {"kind": kind})
+
+
+@lru_cache(maxsize=4096)
+def _interval_read(batch: int, arrival: Arrival, zone: str) -> bytes:
+    received = arrival.received.astimezone(zone_of(zone))
+    values = {"id": batch, "received": received, "source": arrival.source}
+    return b"      <%s>\r\n" % INTERVAL_READ.tag(values)
+
+
+@lru_cache(maxsize=4096)
+def _channel_head(channel: Channel, remove: bool) -> bytes:
+    """A Channel's start tag, open at @start, @end and @count."""
+    values = {
+        "no": channel.number,
+        "uom": channel.unit,
+        "flow": channel.flow,
+        "seconds": str(channel.seconds),
+        "valueType": VALUE_TYPES[channel.value_type],
+        "multiplier": ONE if channel.multiplier is None else channel.multiplier,
+        "multiplierApplied": is_applied(channel, remove),
+    }
+    return b"        <%s>\r\n" % CHANNEL.template(values, "start", "end", "count")
 
 
 def _carried(channel: Channel) -> bool:
