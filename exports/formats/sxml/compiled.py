@@ -32,7 +32,7 @@ from exports.formats.iso import stamp
 from exports.formats.quality import quality_codes
 from exports.formats.sxml.declared import INDENT, latest
 from exports.formats.sxml.markup import escape
-from exports.formats.sxml.run import Run, Stretch, run_start
+from exports.formats.sxml.run import Run, Stretch
 from exports.formats.sxml.tables import DECIMALS, I
 from exports.formats.values import ONE, Scale, decimal_text, value_of
 
@@ -189,42 +189,47 @@ class _Lines:
         letters = _letters()[masks]
         sums = _running(np.where(written, values.micros[index], 0))
         estimated, missing = (_running(written & (letters == kind)) for kind in (1, 2))
-        ends = block.ends.tolist()
-        found: list[list[Stretch] | None] = []
-        for row, spans in enumerate(begins):
-            if spoilt[row]:
-                found.append(None)
-                continue
-            runs, channel, base = [], block.channels[row], row * slots
-            for low, high in spans:
-                a, b = base + low, base + high
-                batch = 0
-                if block.numbers is not None:
-                    batch = _latest(block.numbers[row, low:high], arrivals)
+        owners = [row for row, spans in enumerate(begins) for _ in spans]
+        spans = np.array([span for row in begins for span in row], np.int64).reshape(-1, 2)
+        low, high = spans.T + np.array(owners, np.int64) * slots
+        columns = [running[high] - running[low] for running in (estimated, missing, sums)]
+        batches = _batches(block.numbers, owners, spans, arrivals)
+        found: list[list[Stretch] | None] = [None if bad else [] for bad in spoilt.tolist()]
+        ends, seconds = block.ends.tolist(), block.channels[0].seconds if owners else 0
+        for row, (first, after), begin, end, batch, some, none, total in zip(
+            *(owners, spans.tolist(), places[low].tolist(), places[high].tolist(), batches),
+            *(column.tolist() for column in columns),
+            strict=True,
+        ):
+            runs = found[row]
+            if runs is not None:
+                channel, start = block.channels[row], ends[first] - seconds
+                counted = (ends[after - 1], after - first, some, none, total)
                 runs.append(
                     Stretch(
-                        channel,
-                        run_start(channel, ends[low], block.zone),
-                        ends[high - 1],
-                        high - low,
-                        int(estimated[b] - estimated[a]),
-                        int(missing[b] - missing[a]),
-                        int(sums[b] - sums[a]),
-                        data[places[a] : places[b]],
-                        batch,
-                        arrivals.get(batch),
+                        *(channel, start, *counted, data[begin:end], batch, arrivals.get(batch))
                     )
                 )
-            found.append(runs)
         return found
 
 
-def _latest(numbers: Ints, arrivals: Mapping[int, Arrival]) -> int:
-    """The latest-received batch of a run; most runs are of one."""
-    first = int(numbers[0])
-    if bool((numbers == first).all()):
-        return first if first in arrivals else 0
-    return latest(numbers.tolist(), arrivals)
+def _batches(
+    numbers: Ints | None,
+    owners: Sequence[int],
+    spans: Ints,
+    arrivals: Mapping[int, Arrival],
+) -> list[int]:
+    """The latest-received batch of each run; most rows are of one."""
+    if numbers is None:
+        return [0] * len(owners)
+    firsts = numbers[:, 0].tolist()
+    whole = (numbers == numbers[:, :1]).all(axis=1).tolist()
+    return [
+        firsts[row] * (firsts[row] in arrivals)
+        if whole[row]
+        else latest(numbers[row, low:high].tolist(), arrivals)
+        for row, (low, high) in zip(owners, spans.tolist(), strict=True)
+    ]
 
 
 def _running(amounts: npt.NDArray[Any]) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,8 +15,14 @@ from exports.formats.kinds import Kind, Number
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-# An identifier that stands as it is.
-_BARE = re.compile(r"[!#-%'-;=?-~](?:[ !#-%'-;=?-~]*[!#-%'-;=?-~])?")
+# Identifiers that stand as they are, a line each.
+_BARE = re.compile(r"[!#-%'-;=?-~](?:[ !#-%'-;=?-~]*[!#-%'-;=?-~])?(?:\n[!#-%'-;=?-~]"
+                   r"(?:[ !#-%'-;=?-~]*[!#-%'-;=?-~])?)*")  # fmt: skip
+
+
+def all_bare(texts: Sequence[str]) -> bool:
+    """Whether these identifiers are written as they are, with nothing to refuse or to escape."""
+    return _BARE.fullmatch("\n".join(texts)) is not None
 
 
 def escape(text: str, name: str, *, quotes: bool) -> bytes:
@@ -169,13 +175,6 @@ class Leaf:
     @property
     def name(self) -> str:
         return self.element.name
-
-    def plain(self, indent: int, text: str, width: int) -> bytes:
-        """The line of a text without attributes, the short way where nothing has to be escaped."""
-        if len(text) <= width and _BARE.fullmatch(text):
-            name = self.name
-            return f"{' ' * indent}<{name}>{text}</{name}>\r\n".encode()
-        return self.line(indent, text)
 
     def line(self, indent: int, text: Any, values: Mapping[str, Any] | None = None) -> bytes:
         """The element on a line of its own."""

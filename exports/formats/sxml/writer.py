@@ -6,14 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
 from itertools import pairwise, zip_longest
 from typing import BinaryIO
 
 import numpy as np
 
 from devices.readings import (
-    WIDTHS,
     Arrival,
     Channel,
     DeviceInfo,
@@ -32,20 +30,21 @@ from exports.formats.sxml.declared import channel_check, stretches
 from exports.formats.sxml.registers import Registers
 from exports.formats.sxml.run import Run, Stretch, Sums
 from exports.formats.sxml.tables import (
-    CHANNEL,
-    DEVICE,
     END_REGISTER,
     EVENT,
-    GROUP,
-    IDENTITY,
-    INTERVAL_READ,
     NOT_READ,
     START_REGISTER,
     SXW,
-    VALUE_TYPES,
     sxm,
 )
-from exports.formats.values import ONE, Scale, is_applied, register_value
+from exports.formats.sxml.texts import (
+    channel_head_text,
+    device_text,
+    group_text,
+    identity_text,
+    interval_read_text,
+)
+from exports.formats.values import Scale, register_value
 from exports.formats.zones import zone_of
 
 
@@ -215,18 +214,13 @@ class FrameWriter:
             tally.warn(code, text)
 
     def _identity(self, info: DeviceInfo) -> list[bytes]:
-        lines = [b"      <Identity>\r\n"]
-        for name, leaf in IDENTITY.items():
-            value = getattr(info, name)
-            if value or name in ("device_id", "meter_number"):
-                lines.append(leaf.plain(8, value, WIDTHS[name]))
-        lines.append(b"      </Identity>\r\n")
+        lines = [identity_text(info)]
         if info.device_class:
-            lines.append(_device(info.device_class))
+            lines.append(device_text(info.device_class))
         if info.bill_cycle:
-            lines.append(_group(info.bill_cycle, "BillCycle"))
+            lines.append(group_text(info.bill_cycle, "BillCycle"))
         for code in sorted(info.groups):
-            lines.append(_group(code, "General"))
+            lines.append(group_text(code, "General"))
         return lines
 
     def _not_read(self, meter: Meter, reason: str) -> list[bytes]:
@@ -268,7 +262,7 @@ class FrameWriter:
         columns = [channels[number] for number in sorted(channels)]
         for place, runs_of in enumerate(zip_longest(*columns), start=1):
             runs = [run for run in runs_of if run is not None]
-            lines.append(_interval_read(*self._source(runs, place), zone))
+            lines.append(interval_read_text(*self._source(runs, place), zone))
             for run in runs:
                 lines += self._channel(run, zone, totals, remove)
                 self._count(run, tally, sums)
@@ -289,7 +283,7 @@ class FrameWriter:
     ) -> list[bytes]:
         channel = run.channel
         start, end = stamp(run.start, zone).encode(), stamp(run.end, zone).encode()
-        lines = [_channel_head(channel, remove) % (start, end, b"%d" % run.size)]
+        lines = [channel_head_text(channel, remove) % (start, end, b"%d" % run.size)]
         if totals:
             for leaf, at in ((START_REGISTER, run.start), (END_REGISTER, run.end)):
                 key = (channel.unit, channel.flow, at)
@@ -328,41 +322,6 @@ class FrameWriter:
             "severity": event.severity or "I",
         }
         return b"      <%s/>\r\n" % EVENT.tag(values)
-
-
-# --- what many meters share -----------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4096)
-def _device(device_class: str) -> bytes:
-    return b"      <%s/>\r\n" % DEVICE.tag({"class": device_class})
-
-
-@lru_cache(maxsize=4096)
-def _group(code: str, kind: str) -> bytes:
-    return GROUP.line(6, code, {"kind": kind})
-
-
-@lru_cache(maxsize=4096)
-def _interval_read(batch: int, arrival: Arrival, zone: str) -> bytes:
-    received = arrival.received.astimezone(zone_of(zone))
-    values = {"id": batch, "received": received, "source": arrival.source}
-    return b"      <%s>\r\n" % INTERVAL_READ.tag(values)
-
-
-@lru_cache(maxsize=4096)
-def _channel_head(channel: Channel, remove: bool) -> bytes:
-    """A Channel's start tag, open at @start, @end and @count."""
-    values = {
-        "no": channel.number,
-        "uom": channel.unit,
-        "flow": channel.flow,
-        "seconds": str(channel.seconds),
-        "valueType": VALUE_TYPES[channel.value_type],
-        "multiplier": ONE if channel.multiplier is None else channel.multiplier,
-        "multiplierApplied": is_applied(channel, remove),
-    }
-    return b"        <%s>\r\n" % CHANNEL.template(values, "start", "end", "count")
 
 
 def _carried(channel: Channel) -> bool:
