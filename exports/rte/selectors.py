@@ -22,6 +22,7 @@ from exports.selectors import Selection
 from exports.stays import Stay, Who, stays_of
 
 ALL = Selection()
+FAR = 1 << 40  # seconds beyond any interval
 KIND = ("number", "unit", "flow", "seconds", "value_type", "resolution", "multiplier")
 KIND = (*KIND, "multiplier_applied", "grid_offset", "zone")
 
@@ -194,7 +195,7 @@ class _Lot:
         """Places of device and channel of each version; −1 where it is out of the selection."""
         ids = versions.channel_ids
         device, channel = np.full(len(ids), -1), np.zeros(len(ids), np.int64)
-        low, high = int(versions.ends.min(initial=0)), int(versions.ends.max(initial=0))
+        low, high = int(versions.ends.min(initial=FAR)), int(versions.ends.max(initial=-FAR))
         moved = []
         for place, pk in enumerate(ids):
             owner, *kind = rows[pk]
