@@ -156,8 +156,8 @@ def _folded(
     entries = [one.entry for one in arrived]
     keys = list(dict.fromkeys(entry.key for entry in entries))
     rows = {key: row for row, key in enumerate(keys)}
-    days = _standing(keys, slots, first)
     cells = fold.cells_of(entries, rows, slots)
+    days = _standing(keys, slots, first, cells.place)
     taken, revisions = blocks.versions(days, cells)
     sizes = [entry_slots(entry) for entry in entries]
     owner = np.repeat(np.arange(len(entries)), sizes)[taken]
@@ -188,14 +188,16 @@ def _day_base(one: Arrived) -> int:
 # --- how channel-days stood -----------------------------------------------------------------------
 
 
-def _standing(keys: Sequence[Key], slots: int, first: Arrived) -> blocks.Days:
-    """Channel-days as they stood before an entry; the order of the queries is that of reading."""
+def _standing(keys: Sequence[Key], slots: int, first: Arrived, places: Ints) -> blocks.Days:
+    """Channel-days as they stood before an entry, in the slots of these places (row × slots +
+    slot); the order of the queries is that of reading."""
     before = first.entry.number - 1
     done = marks.folded_to()
     waiting = _entries(keys, done, before) if done < before else []
     days, folded_to = fold.load("devices_intervalblock", keys, slots)
     later = days.numbers > before
-    again = np.flatnonzero((later & (days.revisions > 0)).any(axis=1)).tolist()
+    asked = places[(later & (days.revisions > 0)).reshape(-1)[places]]
+    again = np.unique(asked // slots).tolist()
     days.counts[later] = 0
     days.status[later] = NEVER
     days.numbers[later] = 0
