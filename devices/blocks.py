@@ -348,23 +348,39 @@ def fold(days: Days, cells: Cells) -> None:
     The higher rank wins; at equal rank the later; a null never replaces a value; what equals
     the standing value and status is no version; a withdrawal clears its slot.
     """
-    total = days.counts.size
+    for pick in _rounds(cells, days.counts.size):
+        _fold_round(days, cells, pick)
+
+
+def versions(days: Days, cells: Cells) -> tuple[npt.NDArray[np.bool_], Masks]:
+    """The same, and which cells were versions, with the revision of each, (n,)."""
+    taken = np.zeros(len(cells.place), np.bool_)
+    revisions = np.zeros(len(cells.place), np.uint16)
+    every = np.arange(len(cells.place))
+    for pick in _rounds(cells, days.counts.size):
+        took = every[pick][_fold_round(days, cells, pick)]
+        taken[took] = True
+        revisions[took] = days.revisions.reshape(-1)[cells.place[took]]
+    return taken, revisions
+
+
+def _rounds(cells: Cells, total: int) -> Iterator[Ints | slice]:
+    """Cells in rounds of distinct places, each place's in their order."""
     if not len(cells.place):
         return
     if int(np.bincount(cells.place, minlength=total).max()) == 1:
-        _fold_round(days, cells, slice(None))
+        yield slice(None)
         return
     order = np.argsort(cells.place, kind="stable")
     sorted_place = cells.place[order]
     starts = np.flatnonzero(np.concatenate(([True], sorted_place[1:] != sorted_place[:-1])))
-    lengths = np.diff(np.concatenate((starts, [len(order)])))
-    nth = np.arange(len(order)) - np.repeat(starts, lengths)
-    for turn in range(int(lengths.max())):
-        _fold_round(days, cells, order[nth == turn])
+    nth = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    for turn in range(int(nth.max()) + 1):
+        yield order[nth == turn]
 
 
-def _fold_round(days: Days, cells: Cells, pick: Ints | slice) -> None:
-    """Apply cells of distinct places."""
+def _fold_round(days: Days, cells: Cells, pick: Ints | slice) -> npt.NDArray[np.bool_]:
+    """Apply cells of distinct places; which of the round were versions."""
     place, counts, status = cells.place[pick], cells.counts[pick], cells.status[pick]
     old_status = days.status.reshape(-1)[place]
     wins = ranks(status) >= ranks(old_status)
@@ -381,3 +397,4 @@ def _fold_round(days: Days, cells: Cells, pick: Ints | slice) -> None:
     days.numbers.reshape(-1)[place] = numbers
     revisions = days.revisions.reshape(-1)
     revisions[revised] += revisions[revised] < 0xFFFF
+    return wins

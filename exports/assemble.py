@@ -18,6 +18,7 @@ from devices.readings import DeviceInfo, Frame, Sheet
 from exports.formats.base import Format, Tally, WriteContext
 
 CHUNK = 4 << 20
+NTH = "\x1f"  # between a file's key and which file of that key it is; no identifier holds it
 
 
 class SegmentDamaged(Exception):
@@ -110,7 +111,7 @@ class _Keys:
         keys = [self.form.file_key(d, self.ctx) if self.splits else "" for d in devices]
         if self.most is None:
             return keys
-        return [f"{key}{next(self.place) // self.most:08}" for key in keys]
+        return [f"{key}{NTH}{next(self.place) // self.most:08}" for key in keys]
 
 
 def frame_split(frame: Frame, keys: Sequence[str]) -> Iterator[tuple[str, Frame]]:
@@ -156,21 +157,53 @@ def _sheet_split(sheet: Sheet, group: Any, place: Any) -> dict[int, Sheet]:
     return found
 
 
-def files_of(segments: Iterable[Segment]) -> list[tuple[str, list[Segment]]]:
-    """The segments of each file, files by key, segments in the parts' order."""
-    files: dict[str, list[Segment]] = {}
+def files_of(
+    form: Format, ctx: WriteContext, segments: Iterable[Segment]
+) -> tuple[list[tuple[str, list[Segment]]], Tally]:
+    """The segments of each file that is to be made, files by key, segments in the parts' order.
+
+    Beside them the tally of what makes no file, because it holds nothing.
+    """
+    found: dict[str, list[Segment]] = {}
     for segment in segments:
-        files.setdefault(segment.key, []).append(segment)
-    return [(key, sorted(files[key], key=lambda s: s.part)) for key in sorted(files)]
+        found.setdefault(segment.key, []).append(segment)
+    also_empty = form.when_empty(ctx.options) == "write"
+    files, dropped = [], Tally()
+    for key in sorted(found):
+        parts = sorted(found[key], key=lambda segment: segment.part)
+        if also_empty or any(segment.tally["records"] for segment in parts):
+            files.append((key, parts))
+        else:
+            dropped.merge(_tally(parts))
+    if not files and also_empty:
+        files.append(("", []))
+    return files, dropped
 
 
-def file_assemble(
-    form: Format, ctx: WriteContext, segments: Sequence[Segment], out: BinaryIO
-) -> Tally:
-    """Write one file. SegmentDamaged names a part whose bytes are not what they were."""
+def _tally(segments: Iterable[Segment]) -> Tally:
     tally = Tally()
     for segment in segments:
         tally.merge(Tally.from_dict(segment.tally))
+    return tally
+
+
+def key_name(key: str) -> str:
+    """What the format calls a file by, without its place among several."""
+    return key.partition(NTH)[0]
+
+
+def file_assemble(
+    form: Format,
+    ctx: WriteContext,
+    segments: Sequence[Segment],
+    out: BinaryIO,
+    *,
+    key: str = "",
+    number: int = 1,
+) -> Tally:
+    """Write one file. SegmentDamaged names a part whose bytes are not what they were."""
+    ctx = form.file_context(ctx, key_name(key), number)
+    tally = _tally(segments)
     out = form.passing(ctx, out)
     form.begin(ctx, out, tally if form.counts_first else Tally())
     for segment in segments:

@@ -50,7 +50,7 @@ FLOORS = {
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "scope", "places", "hooks"), STORE),
         **dict.fromkeys(("selectors",), SELECTORS),
-        **dict.fromkeys(("services", "intake", "ingest", "delivery"), SERVICES),
+        **dict.fromkeys(("services", "intake", "ingest", "delivery", "rte"), SERVICES),
     },
 }
 TOP_ROOMS = {

@@ -28,16 +28,22 @@ from devices.journal.read import (
     tables_read,
 )
 from devices.journal.registers import registers_read, registers_read_keys
+from devices.journal.totals import Total, totals_read
+from devices.journal.versions import Batches, Versions, batches_between, versions_read
 
 __all__ = [
+    "Batches",
     "ChannelKey",
     "ChannelSeries",
     "Entry",
     "Grid",
     "HorizonGone",
     "Table",
+    "Total",
+    "Versions",
     "base_number",
     "batch_number",
+    "batches_between",
     "days_read",
     "entries_append",
     "fold_all",
@@ -52,6 +58,8 @@ __all__ = [
     "registers_read_keys",
     "series_read",
     "tables_read",
+    "totals_read",
+    "versions_read",
     "wake",
     "withdrawal_entry",
 ]

@@ -5,7 +5,7 @@ A step folds the batches numbered in (W, N]. Blocks are written by upsert, only 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -190,18 +190,22 @@ def apply(
     fresh = numbers > np.array(after, np.int64)[rows]
     if not fresh.all():
         entries = list(itertools.compress(entries, fresh.tolist()))
-        rows, numbers = rows[fresh], numbers[fresh]
-    if not entries:
-        return
+    if entries:
+        blocks.fold(days, cells_of(entries, place, days.counts.shape[1]))
+
+
+def cells_of(entries: Sequence[Slots], place: Mapping[Key, int], slots: int) -> blocks.Cells:
+    """The slots of entries, flat, in their order; `place` is the row of each channel-day."""
+    rows = np.array([place[key] for key in map(_KEY, entries)], np.int64)
+    numbers = np.fromiter(map(_NUMBER, entries), np.int64, len(entries))
     first = np.fromiter(map(_FIRST_SLOT, entries), np.int64, len(entries))
     counts, sizes = blocks.unpack_entries(list(map(_COUNTS, entries)))
     status = blocks.unpack_statuses(list(map(_STATUS, entries)), sizes)
     # Where the slots of an entry go, less where they stand in `counts`.
-    shift = rows * days.counts.shape[1] + first - (np.cumsum(sizes) - sizes)
-    cells = blocks.Cells(
+    shift = rows * slots + first - (np.cumsum(sizes) - sizes)
+    return blocks.Cells(
         np.arange(len(counts)) + np.repeat(shift, sizes), counts, status, np.repeat(numbers, sizes)
     )
-    blocks.fold(days, cells)
 
 
 BLOBS = ("counts", "status", "numbers", "revisions")

@@ -120,7 +120,7 @@ def fold(batch_ids: Sequence[int]) -> None:
 
 def _fold_chunk(entries: Sequence[tuple[Any, ...]]) -> None:
     with transaction.atomic():
-        fresh = _versions(entries, _latest({entry[:3] for entry in entries}))
+        fresh = versions(entries, _latest({entry[:3] for entry in entries}))
         RegisterSnapshot.objects.bulk_create(
             [
                 RegisterSnapshot(
@@ -161,7 +161,7 @@ def _latest(keys: set[Key]) -> dict[Key, Version]:
     return found
 
 
-def _versions(
+def versions(
     entries: Sequence[tuple[Any, ...]], latest: dict[Key, Version]
 ) -> dict[tuple[Key, int], tuple[int, str, list[Stored]]]:
     """New versions by key and number; `latest` moves along."""
@@ -236,8 +236,18 @@ def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Version]":
             .order_by("batch__number", "id")
             .values_list("device_id", "read_type", "time", "head", "values", "batch__number")
         )
-        _versions(list(waiting), latest)
+        versions(list(waiting), latest)
     return latest
+
+
+def values_of(text: str) -> list[Stored]:
+    """A version's values from its column."""
+    return _values.decode(text)
+
+
+def source_of(head: str) -> str:
+    """The source that a version's head names."""
+    return _heads.decode(head).source
 
 
 def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:

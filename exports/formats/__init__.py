@@ -18,6 +18,8 @@ from exports.formats.lodestar import Lodestar
 from exports.formats.mrc import Mrc
 from exports.formats.mv90 import Mv90
 from exports.formats.rde import Rde
+from exports.formats.rte import Rte
+from exports.formats.sxml import Sxml
 
 _formats: dict[str, Format] = {}
 
@@ -74,3 +76,5 @@ register(Btf())
 register(Hhf())
 register(Mv90())
 register(Mrc())
+register(Rte())
+register(Sxml())

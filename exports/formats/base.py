@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO, ClassVar, Literal, Protocol, runtime_checkable
 
 from devices.readings import Channel, DeviceInfo, Frame, MeterData
@@ -118,6 +119,14 @@ class Format:
         """Whether the writer needs to know which batch brought a slot (Sheet.numbers)."""
         return False
 
+    def when_empty(self, options: Mapping[str, Any]) -> Literal["write", "none"]:
+        """What an empty selection gives with these options."""
+        return self.empty
+
+    def file_extension(self, options: Mapping[str, Any]) -> str:
+        """The extension of a file with these options."""
+        return self.extension
+
     def register_margin(self, options: Mapping[str, Any]) -> int:
         """Seconds around the period from which register reads are handed over too: as start and
         stop readings of intervals. What of them belongs to the period is then the writer's care."""
@@ -130,6 +139,10 @@ class Format:
     def file_key(self, device: DeviceInfo, ctx: WriteContext) -> str:
         """Devices of one key share a file; files come in the order of their keys."""
         return ""
+
+    def file_context(self, ctx: WriteContext, key: str, number: int) -> WriteContext:
+        """The context of one file of several: its key, and which it is, from 1 on."""
+        return replace(ctx, part=number)
 
     def meters_a_file(self, options: Mapping[str, Any]) -> int | None:
         """How many meters a file holds at most; None: any number."""

@@ -46,7 +46,8 @@ class WriteContext:
     system_zone: str = "UTC"
     destination: bool = False
     original_batch: str = ""  # RE and CO: the batch that is sent again or corrected
-    groups: tuple[str, ...] = ()  # codes of the groups that the file is of
+    part: int = 1  # which of the run's files, where it has several
+    groups: tuple[str, ...] = ()  # those that the run selected, by code
     on_error: Literal["stop", "skip_meter"] = "stop"
     on_unsupported: Literal["skip", "stop"] = "skip"
 

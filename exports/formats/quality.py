@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 from devices.readings import Status, status_letter
 
@@ -55,21 +57,28 @@ CODES_IN = (
     ("4.16",   Status.DST),
     ("4.2",    Status.SHORT),
     ("4.3",    Status.LONG),
-    ("0.0",    Status(0)),
     ("0.1",    Status(0)),
-    ("2.3",    Status(0)),
-    ("4.6",    Status(0)),
 )
 # fmt: on
+_NONE = "1.0.0"
 _BY_VALUE = "4.4"  # MISSING without a value, else QUESTIONABLE
 _IN = dict(CODES_IN)
-_CODE = re.compile(r"\d{1,5}\.(\d{1,5})\.(\d{1,5})")
+_CODE = re.compile(r"([0-9]{1,5})\.([0-9]{1,5})\.([0-9]{1,5})")
+CODES: dict[Status, str] = dict(CODES_OUT)
+
+
+class Quality(NamedTuple):
+    """What letter and codes said: the mask; codes of no meaning here; whether they disagreed."""
+
+    mask: int
+    unknown: tuple[str, ...] = ()
+    conflict: bool = False
 
 
 @lru_cache(maxsize=1 << 13)
 def codes_text(mask: int, joint: str = ";") -> str:
     """The code of every set bit, letter bits first, ascending; empty when there is none."""
-    return joint.join(code for bit, code in CODES_OUT if mask & bit)
+    return joint.join(quality_codes(mask))
 
 
 @lru_cache(maxsize=1 << 13)
@@ -77,18 +86,54 @@ def codes_mask(text: str, null: bool, joint: str | None = ";") -> tuple[int, tup
     """The mask of codes read, and those that nobody knows. `null`: there is no value."""
     mask, unknown = 0, []
     for code in text.split(joint):
-        match = _CODE.fullmatch(code.strip())
-        if match is None:
+        bits = code_bits(code.strip(), null)
+        if bits is None:
             unknown.append(code)
-            continue
-        last = f"{int(match[1])}.{int(match[2])}"
-        if last == _BY_VALUE:
-            mask |= Status.MISSING if null else Status.QUESTIONABLE
-        elif (bits := _IN.get(last, _IN.get(f"{int(match[1])}.n"))) is not None:
-            mask |= bits
         else:
-            unknown.append(code)
-    return int(mask), tuple(unknown)
+            mask |= bits
+    return mask, tuple(unknown)
+
+
+def code_bits(code: str, null: bool) -> int | None:
+    """The bits of a code read; None for one that nobody knows. `null`: there is no value."""
+    match = _CODE.fullmatch(code)
+    if match is None:
+        return None
+    if code == _NONE:
+        return 0
+    last = f"{int(match[2])}.{int(match[3])}"
+    if last == _BY_VALUE:
+        return int(Status.MISSING if null else Status.QUESTIONABLE)
+    bits = _IN.get(last, _IN.get(f"{int(match[2])}.n"))
+    return None if bits is None else int(bits)
+
+
+@lru_cache(maxsize=1 << 13)
+def quality_codes(mask: int) -> tuple[str, ...]:
+    """The codes of every set bit, in their order; none for mask 0."""
+    return tuple(code for bit, code in CODES_OUT if mask & bit)
+
+
+@lru_cache(maxsize=1 << 12)
+def quality_read(letter: str, codes: Sequence[str], null: bool) -> Quality:
+    """Letter ("" if absent) and codes (a tuple) as a mask; the codes win where they disagree.
+
+    ValueError for a letter that is none. Codes that are all unknown say nothing, so that the
+    letter stands.
+    """
+    if letter and letter not in LETTER_MASKS:
+        raise ValueError(f"quality {letter!r} is none of {', '.join(LETTER_MASKS)}")
+    bits = [(code, code_bits(code, null)) for code in codes]
+    unknown = tuple(code for code, found in bits if found is None)
+    known = [found for _, found in bits if found is not None]
+    if not known:
+        return Quality(LETTER_MASKS[letter or "A"], unknown)
+    mask = 0
+    for found in known:
+        mask |= found
+    if mask & Status.MISSING:
+        mask &= ~VALUE_MARKS
+    return Quality(mask, unknown, bool(letter) and status_letter(mask) != letter)
 
 
 def worst(masks: list[int]) -> str:

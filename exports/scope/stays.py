@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from devices.journal import sql
 from devices.models import FunctionalGroup, Installation, Membership
+from devices.readings import DeviceInfo
 from exports.scope.frozen import LIST
 
 NOWHERE = ("", "", "", "", "")
@@ -39,6 +40,12 @@ class Stay(NamedTuple):
     multiplier: str
     start: int
     end: int
+
+    @property
+    def device(self) -> DeviceInfo:
+        """Who it is, with the groups apart."""
+        *columns, groups, cycle = self.info
+        return DeviceInfo(*columns, tuple(groups.split(LIST)) if groups else (), cycle)
 
 
 def during(rows: QuerySet[Any], start: datetime, end: datetime) -> QuerySet[Any]:
@@ -113,6 +120,13 @@ def histories_of(start: datetime, end: datetime, groups: Sequence[str], among: Q
     if groups:
         chosen = Membership.objects.filter(among, within, group__code__in=groups)
         ids.update(chosen.values_list("device_id", flat=True))
+    return histories_of_devices(ids, start, end, groups)
+
+
+def histories_of_devices(
+    ids: Collection[int], start: datetime, end: datetime, groups: Sequence[str]
+) -> Histories:
+    """The histories of these devices over a window."""
     homes: dict[int, list[tuple[Any, ...]]] = {pk: [] for pk in ids}
     installed = during(Installation.objects.filter(device_id__in=sql.id_set(ids)), start, end)
     for home in installed.order_by("device_id", "valid_from").values_list(

@@ -83,12 +83,12 @@ def run_rebuild(run: ExportRun) -> list[Rebuilt]:
                     first_device=part.first_device,
                 )
         rows = {file.position: file for file in run.files.all()}
-        files = files_of(segments) or [("", [])]
-        for position, (_, parts) in enumerate(files, 1):
+        files, _ = files_of(form, ctx, segments)
+        for position, (key, parts) in enumerate(files, 1):
             if position in rows:
                 path = Path(folder) / f"file-{position}"
                 with path.open("wb") as out:
-                    file_assemble(form, ctx, parts, out)
+                    file_assemble(form, ctx, parts, out, key=key, number=position)
                 found.append(_compare(rows[position], path))
     return found
 

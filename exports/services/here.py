@@ -116,7 +116,7 @@ def _publish(
     """Check the drafts and give them their names: the one asked for, or free ones of their own."""
     wanted = []
     for file in made:
-        if not file.tally.records and form.empty == "none":
+        if not file.tally.records and form.when_empty(ctx.options) == "none":
             file.draft.unlink()
         else:
             wanted.append(file)
@@ -169,14 +169,16 @@ def _write_many(
     with tempfile.TemporaryDirectory(prefix=".tms-", dir=folder) as spool:
         body = Path(spool) / "body"
         with body.open("wb") as out:
-            files = files_of(segments_write(form, ctx, frames, out, path=body))
+            segments = segments_write(form, ctx, frames, out, path=body)
+        files, dropped = files_of(form, ctx, segments)
+        whole.merge(dropped)
         if name and len(files) > 1:
             raise ValueError(f"{len(files)} files are made: give a folder, {output}{os.sep}")
         names = file_names(run, form, ctx, [key for key, _ in files])
         made = []
         for position, (key, parts) in enumerate(files, 1):
             with sinks.draft(Path(spool), str(position)) as (draft, writer):
-                tally = file_assemble(form, ctx, parts, writer)  # type: ignore[arg-type]
+                tally = file_assemble(form, ctx, parts, writer, key=key, number=position)  # type: ignore[arg-type]
             whole.merge(tally)
             made.append(_Made(draft, writer, tally, names[key]))
         _publish(run, form, ctx, made, folder, name)

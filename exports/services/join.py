@@ -38,15 +38,14 @@ def run_join(run: ExportRun) -> None:
     segments = segments_of(run)
     for segment in segments:
         left_out += [tuple(one) for one in segment.tally["left_out"]]
-    files = files_of(segments)
-    if not files and form.empty == "write":
-        files = [("", [])]
+    files, dropped = files_of(form, ctx, segments)
+    whole.merge(dropped)
     names = file_names(run, form, ctx, [key for key, _ in files])
     with leases.held(run) as lost:
         for position, (key, parts) in enumerate(files, 1):
             if lost.is_set():
                 raise leases.LeaseLost(str(run))
-            _file_make(run, form, ctx, position, names[key], parts, whole)
+            _file_make(run, form, ctx, position, key, names[key], parts, whole)
     _run_commit(run, whole, left_out)
     point("run committed")
     shutil.rmtree(places.work(run.pk), ignore_errors=True)
@@ -57,6 +56,7 @@ def _file_make(
     form: Format,
     ctx: WriteContext,
     position: int,
+    key: str,
     name: str,
     parts: Sequence[Segment],
     whole: Tally,
@@ -64,9 +64,9 @@ def _file_make(
     """One file of the run, from its draft to its name; whatever is there already is adopted."""
     folder = places.produced()
     with sinks.draft(folder, f"{run.batch_id}-{position}") as (draft, writer):
-        tally = file_assemble(form, ctx, parts, writer)  # type: ignore[arg-type]
+        tally = file_assemble(form, ctx, parts, writer, key=key, number=position)  # type: ignore[arg-type]
     whole.merge(tally)
-    if not tally.records and form.empty == "none":
+    if not tally.records and form.when_empty(ctx.options) == "none":
         draft.unlink()
         return
     point("draft written")

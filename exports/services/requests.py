@@ -139,6 +139,7 @@ def context_of(run: ExportRun, form: Format) -> WriteContext:
         system_zone=run.stamps["system_zone"],
         destination=run.stamps["destined"],
         original_batch=run.original_batch,
+        groups=tuple(run.selection["groups"]),
         on_error=run.selection["on_error"],
         on_unsupported=run.selection["on_unsupported"],
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, BinaryIO, cast
 
@@ -45,6 +46,10 @@ class Btf(Format):
 
     def file_key(self, device: DeviceInfo, ctx: WriteContext) -> str:
         return device.bill_cycle if ctx.options["by_group"] else ""
+
+    def file_context(self, ctx: WriteContext, key: str, number: int) -> WriteContext:
+        groups = (key,) if ctx.options["by_group"] else ctx.groups
+        return replace(ctx, part=number, groups=groups)
 
     def passing(self, ctx: WriteContext, out: BinaryIO) -> BinaryIO:
         return cast(BinaryIO, Numbered(out, len(LINE_ENDS[ctx.options["line_end"]])))

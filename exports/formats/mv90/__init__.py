@@ -82,9 +82,6 @@ class Mv90(Format):
         """CM_CUSTID, unless several meters may share a file; stays of a meter have one."""
         return "" if ctx.options["multi_meter"] else Mv90Book.custid(device, ctx.options)
 
-    def meters_a_file(self, options: Mapping[str, Any]) -> int | None:
-        return None if options["multi_meter"] else 1
-
     def tables(self) -> dict[str, Table]:
         return super().tables() | documentation()
 

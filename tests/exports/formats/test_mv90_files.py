@@ -52,14 +52,12 @@ def test_files_of_a_run_are_told_apart_by_the_meter() -> None:
     ctx = context("mv90", custid="MeterNumber")
     assert MV90.splits(ctx.options)
     assert MV90.file_key(DEVICE, ctx) == "M000123"
-    assert MV90.meters_a_file(ctx.options) == 1
     assert MV90.order(ctx.options) == "meter_number"
     assert MV90.name_pattern(ctx.options) == "MDEF_{meter}_{batch}.MDE"
     assert MV90.register_margin(ctx.options) == 3600
     several = context("mv90", multi_meter="yes")
     assert not MV90.splits(several.options)
     assert MV90.file_key(DEVICE, several) == ""
-    assert MV90.meters_a_file(several.options) is None
     assert MV90.name_pattern(several.options) == "MDEF_{export}_{batch}.MDE"
 
 

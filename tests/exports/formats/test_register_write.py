@@ -379,8 +379,7 @@ def test_many_meters_are_written_like_few(code, monkeypatch):
     assert (tally.meters, tally.registers) == (150, 150)
     assert tally.total("energy") == 30 * Decimal("17.5")
     alone = "".join(rows(code, meters[77].reads[0], device=meters[77].device))
-    found = [line for line in data.decode().splitlines() if "0077" in line]
-    assert found[-1][13:] == alone[13:]
+    assert [x for x in data.decode().splitlines() if "0077" in x][-1][13:] == alone[13:]
 
 
 @EVERY
