@@ -118,7 +118,7 @@ def register_values(draw: st.DrawFn) -> RegisterValue:
         draw(st.sampled_from(["DEL", "REC"])),
         draw(st.sampled_from("TABCDEFGH")),
         draw(st.decimals(0, 10**11, places=4)).normalize(),
-        draw(st.integers(1, 65535)),
+        draw(st.integers(1, 999)),
         peak_time=peak if kind == "MAX" and draw(st.booleans()) else None,
         multiplier=draw(st.sampled_from([Decimal(1), Decimal(40), Decimal("0.1234")])),
         multiplier_applied=True,
