@@ -1,14 +1,15 @@
-"""Cells that several formats share: CSV text, stamps, quality codes."""
+"""Cells and options that several formats share: CSV text, stamps, quality codes, words."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from devices.readings import Status
-from exports.formats.base import FormatError
+from exports.formats.base import FormatError, OptionError
 from exports.formats.csvtext import Cell, Maybe, csv_split, guarded, unguarded
 from exports.formats.kinds import Integer
 from exports.formats.quality import CODES_IN, CODES_OUT, codes_mask, codes_text, settled, worst
+from exports.formats.registers import words_option
 from exports.formats.stamps import KEPT, Clock, Instant, LocalTime, Offset
 
 
@@ -116,3 +117,11 @@ def test_letters():
     assert worst([0, 2, 8]) == "Q"
     assert settled(int(Status.ESTIMATED | Status.DST), True) == Status.MISSING | Status.DST
     assert settled(int(Status.MISSING | Status.EDITED), False) == Status.MISSING
+
+
+def test_an_option_of_words_names_what_it_does_not_know():
+    option = words_option("rates", "TAB", "rates")
+    assert option.clean("b t") == "T,B"
+    assert option.clean("") == ""
+    with pytest.raises(OptionError, match="X is not allowed; some of T, A, B, with commas"):
+        option.clean("A,X")

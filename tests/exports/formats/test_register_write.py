@@ -8,8 +8,7 @@ import pytest
 
 from devices.readings import Frame, MeterData, Status
 from exports.formats import get, registerwriter
-from exports.formats.base import FormatError, OptionError
-from exports.formats.registers import words_option
+from exports.formats.base import FormatError
 from tests.exports.formats.register_cases import (
     GAP,
     METER,
@@ -123,14 +122,6 @@ def test_a_meter_without_reads_and_an_empty_file_have_no_lines(code):
 @EVERY
 def test_lower_peaks_are_not_carried_but_by_rde(code):
     assert len(rows(code, april(PEAK, SECOND))) == (2 if code == "rde" else 1)
-
-
-def test_an_option_of_words_names_what_it_does_not_know():
-    option = words_option("rates", "TAB", "rates")
-    assert option.clean("b t") == "T,B"
-    assert option.clean("") == ""
-    with pytest.raises(OptionError, match="X is not allowed; some of T, A, B, with commas"):
-        option.clean("A,X")
 
 
 # --- numbers --------------------------------------------------------------------------------------
