@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -121,9 +122,12 @@ class DeviceInfo(NamedTuple):
     bill_cycle: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterValue:
-    """One register's reading. `value` in engineering units (Decimal) or None when missing."""
+class RegisterValue(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One register's reading. `value` in engineering units (Decimal) or None when missing.
+
+    A struct, not a dataclass: the store's JSON becomes millions of these, at a tenth of the cost.
+    It holds nothing that could hold it, so the collector of garbage need not look at it.
+    """
 
     register_class: str
     unit: str
@@ -144,6 +148,11 @@ class RegisterValue:
     def key(self) -> tuple[str, str, str, str, int]:
         """What the fold rule keys a read's values by."""
         return (self.register_class, self.unit, self.flow, self.rate, self.occurrence)
+
+    @property
+    def said(self) -> tuple[Decimal | None, int, datetime | None]:
+        """What must differ to make a new version."""
+        return (self.value, self.status, self.peak_time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,7 @@ occurrence); each batch that changes one makes a new version with all of them.
 
 import itertools
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
-from decimal import Decimal
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -33,40 +30,10 @@ class Head(msgspec.Struct, omit_defaults=True):
     read_id: str = ""
 
 
-class Stored(msgspec.Struct, omit_defaults=True):
-    """One value as stored, with the number of the batch that won it."""
-
-    register_class: str
-    unit: str
-    flow: str
-    rate: str
-    occurrence: int = 1
-    value: Decimal | None = None
-    number: int | None = None
-    peak_time: datetime | None = None
-    multiplier: Decimal | None = None
-    multiplier_applied: bool | None = None
-    dials: int | None = None
-    decimals: int | None = None
-    status: int = 0
-    source: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, str, str, int]:
-        return (self.register_class, self.unit, self.flow, self.rate, self.occurrence)
-
-    @property
-    def said(self) -> tuple[Decimal | None, int, datetime | None]:
-        """What must differ to make a new version."""
-        return (self.value, self.status, self.peak_time)
-
-
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _heads = msgspec.json.Decoder(Head)
-_values = msgspec.json.Decoder(list[Stored])
-VALUE_FIELDS = Stored.__struct_fields__
+_values = msgspec.json.Decoder(list[RegisterValue])
 HEAD_FIELDS = Head.__struct_fields__
-_said = attrgetter(*(field.name for field in fields(RegisterValue)))
 Key = tuple[int, str, datetime]
 KEYS = 500  # asked for in one query
 
@@ -78,9 +45,7 @@ def entry_columns(device: int, read: RegisterRead) -> dict[str, Any]:
         "read_type": read.read_type,
         "time": read.time.astimezone(UTC),
         "head": _encode(Head(**{f: getattr(read, f) for f in HEAD_FIELDS})).decode(),
-        "values": _encode(
-            [Stored(**{f: getattr(v, f) for f in VALUE_FIELDS}) for v in read.values]
-        ).decode(),
+        "values": _encode(read.values).decode(),
     }
 
 
@@ -93,7 +58,9 @@ def rank(status: int) -> int:
     return 1 if status & Status.ESTIMATED else 2
 
 
-def merge(standing: list[Stored], arrived: list[Stored]) -> list[Stored] | None:
+def merge(
+    standing: list[RegisterValue], arrived: list[RegisterValue]
+) -> list[RegisterValue] | None:
     """Standing values with what arrived folded in; None when that makes no new version."""
     merged = {value.key: value for value in standing}
     changed = False
@@ -139,7 +106,7 @@ def _fold_chunk(entries: Sequence[tuple[Any, ...]]) -> None:
         )
 
 
-Version = tuple[int, int, str, list[Stored]]  # number, revision, head, values
+Version = tuple[int, int, str, list[RegisterValue]]  # number, revision, head, values
 COLUMNS = ("device_id", "read_type", "time", "number", "revision", "head", "values")
 
 
@@ -163,9 +130,9 @@ def _latest(keys: set[Key]) -> dict[Key, Version]:
 
 def versions(
     entries: Sequence[tuple[Any, ...]], latest: dict[Key, Version]
-) -> dict[tuple[Key, int], tuple[int, str, list[Stored]]]:
+) -> dict[tuple[Key, int], tuple[int, str, list[RegisterValue]]]:
     """New versions by key and number; `latest` moves along."""
-    fresh: dict[tuple[Key, int], tuple[int, str, list[Stored]]] = {}
+    fresh: dict[tuple[Key, int], tuple[int, str, list[RegisterValue]]] = {}
     for device, read_type, time, head, values, number in entries:
         key = (device, read_type, time)
         standing = latest.get(key)
@@ -240,7 +207,7 @@ def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Version]":
     return latest
 
 
-def values_of(text: str) -> list[Stored]:
+def values_of(text: str) -> list[RegisterValue]:
     """A version's values from its column."""
     return _values.decode(text)
 
@@ -256,7 +223,7 @@ def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:
     return RegisterRead(
         time=time,
         read_type=read_type,
-        values=tuple(itertools.starmap(RegisterValue, map(_said, values))),
+        values=tuple(values),
         revision=revision,
         **{f: getattr(head, f) for f in HEAD_FIELDS},
     )

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from devices.journal import marks, registers, sql
-from devices.journal.registers import Key, Stored, Version
+from devices.journal.registers import Key, Version
 from devices.journal.versions import Batches, kept_check
 from devices.models import RegisterEntry, RegisterSnapshot
-from devices.readings import READ_TYPES
+from devices.readings import READ_TYPES, RegisterValue
 
 ORDER = {read_type: place for place, read_type in enumerate(READ_TYPES)}
 
@@ -25,7 +25,7 @@ class Total(NamedTuple):
     device_id: int
     time: datetime
     number: int
-    value: Stored
+    value: RegisterValue
     source: str  # two-letter code
     revision: int
 
@@ -34,7 +34,7 @@ class Total(NamedTuple):
 class _Register:
     """What stands for one register at one time."""
 
-    value: Stored
+    value: RegisterValue
     versions: int = 1
 
 
@@ -42,7 +42,7 @@ class _Register:
 class _Moment:
     """A device at a time: what stands of each read, and of each register."""
 
-    reads: dict[str, dict[Any, Stored]] = field(default_factory=dict)
+    reads: dict[str, dict[Any, RegisterValue]] = field(default_factory=dict)
     registers: dict[Any, _Register] = field(default_factory=dict)
 
 
@@ -119,11 +119,11 @@ def _totals(versions: list[tuple[Key, Version]], first: int) -> Iterator[Total]:
                     yield Total(device, time, number, value, source, revision)
 
 
-def _is_total(value: Stored) -> bool:
+def _is_total(value: RegisterValue) -> bool:
     return (value.register_class, value.rate, value.occurrence) == ("SUM", "T", 1)
 
 
-def _take(moment: _Moment, value: Stored) -> int | None:
+def _take(moment: _Moment, value: RegisterValue) -> int | None:
     """Fold a value into what stands for its register; its revision if it is a version."""
     key = value.number or (value.unit, value.flow)
     register = moment.registers.get(key)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO
 
+from msgspec import structs
+
 from devices.readings import (
     DeviceInfo,
     MeterData,
@@ -185,7 +187,7 @@ def value_settled(value: RegisterValue, warn: Warn) -> RegisterValue:
     elif mask & 1 and not null:
         warn("REG51", "value")
     peak = value.peak_time
-    return replace(
+    return structs.replace(
         value,
         value=None if mask & 1 else value.value,
         status=mask,
@@ -257,7 +259,8 @@ def _sourced(head: RegisterRead, values: Collection[RegisterValue]) -> RegisterR
         head,
         source=common,
         values=tuple(
-            replace(value, source="") if value.source == common else value for value in values
+            structs.replace(value, source="") if value.source == common else value
+            for value in values
         ),
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec import structs
 
 from devices.readings import RATES, RegisterRead, RegisterValue
 from exports.formats.hhf.tables import (
@@ -217,7 +219,7 @@ def reads_of(
     last = max(times, default=received)
     for value, time in found:
         if value.register_class == "MAX":
-            by_time[last].append(replace(value, peak_time=time))
+            by_time[last].append(structs.replace(value, peak_time=time))
         else:
             by_time[time or last].append(value)
     word = f"{header.status_word:08X}" if header.status_word else ""

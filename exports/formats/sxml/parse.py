@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from msgspec import structs
 
 from devices.readings import (
     Event,
@@ -259,8 +261,8 @@ def _occurrences(
         return [first]
     found = {1: first}
     for _, words, amount in peaks:
-        base = first if words["occurrence"] == 1 else replace(first, status=0, value=amount)
-        found[words["occurrence"]] = replace(
+        base = first if words["occurrence"] == 1 else structs.replace(first, status=0, value=amount)
+        found[words["occurrence"]] = structs.replace(
             base, occurrence=words["occurrence"], peak_time=words.get("time")
         )
     return [found[occurrence] for occurrence in sorted(found)]

@@ -1,12 +1,12 @@
 """What HHF-X1's reader accepts and refuses: section 5 of its page."""
 
 import struct
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from devices.readings import Channel, Event, Frame, RegisterRead, RegisterValue, Status
 from exports.formats.hhf.tables import CHANNEL_HEADER, METER_HEADER
@@ -210,14 +210,14 @@ def registers(*values: RegisterValue, time: str = "202403012000", **words: Any) 
 def test_registers_come_back_at_their_instants() -> None:
     peak = at("202403011715")
     total = RegisterValue("SUM", "KWH", "REC", "B", Decimal("12.345"), 4, status=0x0408)
-    found = replace(total, register_class="MAX", number=5, peak_time=peak, status=0x0006)
-    held = replace(total, register_class="CUM", number=6, status=0)
+    found = structs.replace(total, register_class="MAX", number=5, peak_time=peak, status=0x0006)
+    held = structs.replace(total, register_class="CUM", number=6, status=0)
     meter, _ = only(registers(total, found, held, status_word="0000A1F0"))
     [one] = meter.reads
     assert (one.time, one.read_type) == (at("202403012000"), "CUR")
     assert (one.status_word, one.received) == ("0000A1F0", at("202403020030"))
     stated = {"multiplier": Decimal(1), "multiplier_applied": True}
-    expected = [replace(value, **stated) for value in (total, found, held)]  # type: ignore[arg-type]
+    expected = [structs.replace(value, **stated) for value in (total, found, held)]  # type: ignore[arg-type]
     assert list(one.values) == expected
 
 

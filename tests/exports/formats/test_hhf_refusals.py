@@ -1,11 +1,11 @@
 """What HHF-X1 refuses, or leaves out with a warning: section 4 of its page."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from devices.readings import Event, Frame, RegisterRead, RegisterValue, Status
 from exports.formats import get
@@ -28,7 +28,7 @@ HHF = get("hhf")
 
 
 def register(value: str, time: str = "202403010000", **words: Any) -> list[RegisterRead]:
-    own = replace(RegisterValue("SUM", "KWH", "DEL", value=Decimal(value)), **words)
+    own = structs.replace(RegisterValue("SUM", "KWH", "DEL", value=Decimal(value)), **words)
     return [RegisterRead(at(time), "CUR", (own,))]
 
 

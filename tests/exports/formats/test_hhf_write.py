@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from devices.readings import (
     NEVER,
@@ -56,7 +57,7 @@ def entries(data: bytes, code: int) -> list[dict[str, Any]]:
 
 def register(name: str = "SUM", value: object = 5, **words: Any) -> RegisterValue:
     amount = None if value is None else Decimal(str(value))
-    return replace(RegisterValue(name, "KWH", "DEL", value=amount), **words)
+    return structs.replace(RegisterValue(name, "KWH", "DEL", value=amount), **words)
 
 
 def read_at(time: str, *values: RegisterValue, **words: Any) -> RegisterRead:

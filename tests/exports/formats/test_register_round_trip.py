@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from msgspec import structs
 
 from devices.readings import DeviceInfo, MeterData, RegisterRead, RegisterValue, status_letter
 from exports.formats.idf.tables import METHODS, SOURCE_OF_METHOD
@@ -20,7 +21,7 @@ Kept = Callable[[RegisterRead], RegisterRead]
 
 
 def lettered(value: RegisterValue) -> RegisterValue:
-    return replace(value, status=LETTER_MASKS[status_letter(value.status)])
+    return structs.replace(value, status=LETTER_MASKS[status_letter(value.status)])
 
 
 def ordered(read: RegisterRead, change: Callable[[RegisterValue], RegisterValue]) -> RegisterRead:
@@ -32,7 +33,7 @@ def ordered(read: RegisterRead, change: Callable[[RegisterValue], RegisterValue]
         read,
         source=common,
         values=tuple(
-            replace(value, source="" if source == common else source)
+            structs.replace(value, source="" if source == common else source)
             for value, source in zip(found, sources, strict=True)
         ),
     )
@@ -43,7 +44,7 @@ def of_idf(read: RegisterRead) -> RegisterRead:
         said, letter = value.source or read.source, status_letter(value.status)
         back = SOURCE_OF_METHOD[METHODS[said]]
         back = "ED" if METHODS[said] == "M" and letter in "EV" else back
-        return replace(lettered(value), source=back)
+        return structs.replace(lettered(value), source=back)
 
     bare = replace(read, season=None, status_word="", received=None, read_id="", revision=0)
     return ordered(bare, source)

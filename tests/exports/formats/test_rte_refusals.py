@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from devices.readings import (
     Channel,
@@ -161,9 +162,17 @@ def frame(*values: RegisterValue, time: datetime = TIME) -> Frame:
     [
         (SUM, TIME.replace(tzinfo=None), "FMT01 RTE D1/1: time without zone"),
         (SUM, TIME.replace(microsecond=5), "FMT02 RTE D1/1 .*finer than the format carries"),
-        (replace(SUM, value=Decimal("NaN")), TIME, "FMT10 RTE D1/1 .*not a finite number"),
-        (replace(SUM, value=Decimal("9" * 19)), TIME, "FMT07 RTE D1/1 .*: Value: number 9+ does"),
-        (replace(SUM, value=None), TIME, "FMT12 RTE D1/1 .*null value must be marked missing"),
+        (structs.replace(SUM, value=Decimal("NaN")), TIME, "FMT10 RTE D1/1 .*not a finite number"),
+        (
+            structs.replace(SUM, value=Decimal("9" * 19)),
+            TIME,
+            "FMT07 RTE D1/1 .*: Value: number 9+ does",
+        ),
+        (
+            structs.replace(SUM, value=None),
+            TIME,
+            "FMT12 RTE D1/1 .*null value must be marked missing",
+        ),
     ],
 )
 def test_a_bad_register_refuses_its_meter(value: RegisterValue, time: datetime, text: str) -> None:
@@ -175,8 +184,8 @@ def test_a_bad_register_refuses_its_meter(value: RegisterValue, time: datetime, 
 
 
 def test_other_registers_are_left_out_with_a_warning_or_stop_the_run() -> None:
-    peak = replace(SUM, register_class="MAX", unit="KW", number=2)
-    data, tally = write(frame(SUM, peak, replace(SUM, rate="A", number=3)), names="no")
+    peak = structs.replace(SUM, register_class="MAX", unit="KW", number=2)
+    data, tally = write(frame(SUM, peak, structs.replace(SUM, rate="A", number=3)), names="no")
     assert [line.split(",")[2:6:3] for line in lines(data)] == [["D1", "1"], ["D2", "1"]]
     assert tally.warnings.counts == {"RTE02": 2}
     with pytest.raises(FormatError, match=r"RTE02 RTE D1/2 .*class MAX rate T is no SUM/T"):

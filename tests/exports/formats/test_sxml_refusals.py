@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from devices.readings import (
     Channel,
@@ -23,7 +24,7 @@ from tests.exports.formats.sxml_tools import SXML, context, lines, valid, write
 
 TIME = at("2024-11-03T02:00:00-06:00")
 SUM = RegisterValue("SUM", "KWH", "DEL", value=Decimal(5), number=1)
-MAX = replace(SUM, register_class="MAX", unit="KW", number=2)
+MAX = structs.replace(SUM, register_class="MAX", unit="KW", number=2)
 GOOD = MeterData(ABSENT_METER, (), (RegisterRead(TIME, "CUR", (SUM,), source="SC"),))
 
 
@@ -70,16 +71,22 @@ CONFLICT = np.array([0, 0, 0, 3, 0, 0], np.uint16)
         (replace(GOOD, device=METER._replace(account_id="Ä")), "FMT05 SXML 00123456: AccountID: "),
         (replace(GOOD, device=METER._replace(account_id=" A")), "FMT05 SXML 00123456: AccountID: "),
         (replace(GOOD, device=METER._replace(bill_cycle="C" * 13)), "FMT06 SXML .*: Group: 13"),
-        (reading(replace(SUM, value=Decimal("9" * 19))), "FMT07 SXML 00123456/1 .*number 9+"),
-        (reading(replace(SUM, dials=100)), "FMT07 SXML 00123456/1 .*dials: number 100"),
+        (
+            reading(structs.replace(SUM, value=Decimal("9" * 19))),
+            "FMT07 SXML 00123456/1 .*number 9+",
+        ),
+        (reading(structs.replace(SUM, dials=100)), "FMT07 SXML 00123456/1 .*dials: number 100"),
         (reading(SUM, reset_count=100000), "FMT07 SXML 00123456 .*resetCount: number 100000"),
-        (reading(replace(SUM, multiplier=Decimal("0.12345"))), "FMT07 .*multiplier: number 0"),
+        (
+            reading(structs.replace(SUM, multiplier=Decimal("0.12345"))),
+            "FMT07 .*multiplier: number 0",
+        ),
         (slots(counts=LARGE), "FMT07 SXML 00123456/1 2024-11-03T11:00:00Z: v: number"),
-        (reading(replace(SUM, value=Decimal("NaN"))), "FMT10 SXML 00123456/1"),
+        (reading(structs.replace(SUM, value=Decimal("NaN"))), "FMT10 SXML 00123456/1"),
         (slots(status=CONFLICT), "FMT12 SXML 00123456/1 2024-11-03T09:00:00Z"),
-        (reading(replace(SUM, value=None)), "FMT12 SXML 00123456/1"),
+        (reading(structs.replace(SUM, value=None)), "FMT12 SXML 00123456/1"),
         (replace(GOOD, device=METER._replace(time_zone="Mars/X")), "FMT15 SXML 00123456"),
-        (reading(replace(MAX, occurrence=2)), "SXM02 .*: peaks: the first occurrence is 2"),
+        (reading(structs.replace(MAX, occurrence=2)), "SXM02 .*: peaks: the first occurrence is 2"),
         (reading(SUM, SUM), "SXM10 .*: register stands twice: 1 SUM T 1"),
         (replace(GOOD, device=METER, reads=(*GOOD.reads, *GOOD.reads)), "SXM10 .*: read stands"),
     ],
@@ -138,7 +145,7 @@ def test_a_channel_that_cannot_be_carried_is_left_out_or_stops_the_run(
 
 
 def test_registers_without_a_number_are_left_out_or_stop_the_run() -> None:
-    meter = reading(SUM, replace(MAX, number=None))
+    meter = reading(SUM, structs.replace(MAX, number=None))
     data, tally = write(frame_of(meter))
     assert len(lines(data, "<Register ")) == 1
     assert tally.warnings.counts == {"SXM09": 1}
@@ -147,11 +154,11 @@ def test_registers_without_a_number_are_left_out_or_stop_the_run() -> None:
 
 
 def test_warnings() -> None:
-    coincident = replace(SUM, register_class="COIN", number=3, peak_time=TIME)
+    coincident = structs.replace(SUM, register_class="COIN", number=3, peak_time=TIME)
     meter = reading(
-        replace(SUM, value=Decimal(-1)),
-        *(MAX, replace(MAX, occurrence=2, value=Decimal(6))),
-        *(coincident, replace(coincident, occurrence=2)),
+        structs.replace(SUM, value=Decimal(-1)),
+        *(MAX, structs.replace(MAX, occurrence=2, value=Decimal(6))),
+        *(coincident, structs.replace(coincident, occurrence=2)),
         status_word="odd",
     )
     data, tally = write(frame_of(meter))
