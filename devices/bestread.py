@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from devices.readings import READ_TYPES, RegisterRead, status_letter
+from devices.readings import LETTERS, READ_TYPES, RegisterRead, worst_letter
 
 PREFERENCE = ("SR", "PDR", "CUR", "OD")  # others close no bill
-BEST_FIRST = "AVEQ"
-LETTERS = {
+WORDS = {
     "A": "actual",
     "V": "edited",
     "E": "estimated",
@@ -79,8 +78,8 @@ def read_choose(
 
 def read_letter(read: RegisterRead) -> str:
     """The worst letter of the registers that are billed; M when there is none."""
-    letters = [status_letter(v.status) for v in read.values if v.register_class in BILLED]
-    return max(letters, key="AVEQM".index, default="M")
+    masks = (v.status for v in read.values if v.register_class in BILLED)
+    return worst_letter(masks, default="M")
 
 
 def _fault(read: RegisterRead, due: datetime, window: Window, opened: datetime | None) -> str:
@@ -93,21 +92,21 @@ def _fault(read: RegisterRead, due: datetime, window: Window, opened: datetime |
         return f"more than {_span(window.before)} before the due time"
     if read.time > due + window.after:
         return f"more than {_span(window.after)} after the due time"
-    return LETTERS["M"] if read_letter(read) == "M" else ""
+    return WORDS["M"] if read_letter(read) == "M" else ""
 
 
 def _rank(read: RegisterRead, due: datetime) -> tuple[int, int, timedelta, int]:
     """The lower the better; of two reads as near to the due time the first one stays."""
     return (
         PREFERENCE.index(read.read_type),
-        BEST_FIRST.index(read_letter(read)),
+        LETTERS.index(read_letter(read)),
         abs(read.time - due),
         -read.revision,
     )
 
 
 def _praise(read: RegisterRead, due: datetime) -> str:
-    return f"taken: {READ_TYPES[read.read_type]}, {LETTERS[read_letter(read)]}, {_place(read, due)}"
+    return f"taken: {READ_TYPES[read.read_type]}, {WORDS[read_letter(read)]}, {_place(read, due)}"
 
 
 def _comparison(read: RegisterRead, best: RegisterRead, due: datetime) -> str:
@@ -117,7 +116,7 @@ def _comparison(read: RegisterRead, best: RegisterRead, due: datetime) -> str:
         return f"{names[read.read_type]} comes after {names[best.read_type]}"
     letter, better = read_letter(read), read_letter(best)
     if letter != better:
-        return f"{LETTERS[letter]} comes after {LETTERS[better]}"
+        return f"{WORDS[letter]} comes after {WORDS[better]}"
     if abs(read.time - due) != abs(best.time - due):
         return f"{_place(read, due)}, the one taken is nearer"
     return "another read as near to the due time is taken"

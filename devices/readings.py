@@ -8,7 +8,7 @@ Decimal resolution; no float stands for a billing quantity. Knows nothing of Dja
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
@@ -65,7 +65,7 @@ NEVER = ABSENT | int(Status.MISSING)
 # formats that also write what stands between (`Format.since` of "span").
 CHANGED = 0x4000
 PUBLIC = 0x1FFF
-LETTERS = "AEVQM"  # worst last
+LETTERS = "AVEQM"  # of quality, the worst last
 
 STATUS_NAMES = {flag.name.lower(): int(flag) for flag in Status if flag.name}
 
@@ -103,6 +103,11 @@ def status_letter(mask: int) -> str:
     if mask & Status.ESTIMATED:
         return "E"
     return "Q" if mask & Status.QUESTIONABLE else "A"
+
+
+def worst_letter(masks: Iterable[int], default: str) -> str:
+    """The one letter that stands for several values; `default` for none."""
+    return max(map(status_letter, masks), key=LETTERS.index, default=default)
 
 
 class DeviceInfo(NamedTuple):

@@ -36,7 +36,7 @@ class Cell(Kind):
         for char in value:
             if char < " " or "\x7f" <= char < "\xa0":
                 raise refusal("FMT11", field=name, char=repr(char))
-            if char > "~" and not self.unicode:
+            if (char > "~" and not self.unicode) or "\ud800" <= char <= "\udfff":
                 raise refusal("FMT05", field=name, char=f"{ord(char):04X}")
         return quoted(value).encode()
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from devices.readings import Status, status_letter
+from devices.readings import Status, status_letter, worst_letter
+from exports.formats.kinds import Word
 
 LETTER_MASKS = {
     "A": 0,
@@ -16,7 +17,7 @@ LETTER_MASKS = {
     "Q": int(Status.QUESTIONABLE),
     "M": int(Status.MISSING),
 }
-WORST_LAST = "AVEQM"
+LETTER = Word(tuple(LETTER_MASKS))
 VALUE_MARKS = int(Status.ESTIMATED | Status.EDITED)
 # fmt: off
 CODES_OUT = (
@@ -138,7 +139,7 @@ def quality_read(letter: str, codes: Sequence[str], null: bool) -> Quality:
 
 def worst(masks: list[int]) -> str:
     """The one letter that stands for several values; empty for none."""
-    return max(map(status_letter, masks), key=WORST_LAST.index, default="")
+    return worst_letter(masks, default="")
 
 
 def settled(mask: int, null: bool) -> int:

@@ -13,7 +13,7 @@ from exports.formats.issues import FormatError, refusal
 from exports.formats.kinds import Const, Integer, Kind, Text, Word
 from exports.formats.layout import Field, Record
 from exports.formats.options import Option
-from exports.formats.quality import LETTER_MASKS
+from exports.formats.quality import LETTER
 from exports.formats.registers import (
     CLASSES_OPTION,
     LINE_END_OPTION,
@@ -232,7 +232,7 @@ def _btfr(point: bool) -> Record:
         Field(154,   2, "decimals",           SMALL),
         Field(156,  12, "multiplier",         Four(point, signed=False, exact=True)),
         Field(168,   1, "applied",            Word(("Y", "N"))),
-        Field(169,   1, "quality",            Word(tuple(LETTER_MASKS))),
+        Field(169,   1, "quality",            LETTER),
         Field(170,   2, "source",             Word(tuple(SOURCES.values()), empty=True)),
         Field(172,  29, "filler",             FILLER),
     ))

@@ -23,7 +23,6 @@ from exports.formats.idf.tables import (
     DETAIL,
     FEWEST_FIELDS,
     LETTER_OF_VALIDATION,
-    LETTERS,
     OFFSET,
     SOURCE_OF_METHOD,
     TIME,
@@ -198,7 +197,7 @@ class Reader:
     def _letter(self, found: Cells, null: bool) -> str:
         """Field 20; when empty, by field 21, else by the reading."""
         if found.raw("read_code"):
-            return found.word("read_code", LETTERS)
+            return found.word("read_code", LETTER_MASKS)
         said = found.text("source_validation").strip().lower()
         return LETTER_OF_VALIDATION.get(said, "M" if null else "A")
 

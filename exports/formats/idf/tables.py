@@ -10,6 +10,7 @@ from exports.formats.issues import FormatError
 from exports.formats.kinds import Integer, Kind, Number, Word
 from exports.formats.layout import Column, Line
 from exports.formats.options import Option
+from exports.formats.quality import LETTER
 from exports.formats.registers import (
     LINE_END_OPTION,
     MULTIPLIER_OPTION,
@@ -51,7 +52,6 @@ def channel_ends(meter: str) -> tuple[str, str]:
 
 TYPES = {"SUM": "TOT", "MAX": "MAX", "CUM": "CUM", "CCUM": "CCUM", "PRES": "PRES", "COIN": "COIN"}
 CLASSES = {word: name for name, word in TYPES.items()} | {"SUM": "SUM"}
-LETTERS = ("A", "E", "V", "Q", "M")
 VALIDATION = {"A": "Passed", "V": "Passed", "E": "Estimated", "Q": "Failed", "M": "Missing"}
 LETTER_OF_VALIDATION = {"passed": "A", "estimated": "E", "failed": "Q", "missing": "M"}
 # Source to ReadMethod (README 2.5), and back; what was edited is known by its letter.
@@ -96,7 +96,7 @@ DETAIL = Line("detail", columns=(
     Column(17, "constant_flag",       Word(("1", "0")),               1, "`1` applied, `0` not"),
     Column(18, "dials",               SMALL,                          2, ""),
     Column(19, "decimals",            SMALL,                          2, ""),
-    Column(20, "read_code",           Word(LETTERS),                  1, "quality letter"),
+    Column(20, "read_code",           LETTER,                         1, "quality letter"),
     Column(21, "source_validation",   Word(tuple(dict.fromkeys(VALIDATION.values()))), 9,
             "by 20: A, V Passed; E Estimated; Q Failed; M Missing"),
     Column(22, "read_method",         Word(("R", "O", "S", "M")),     1, "by source"),

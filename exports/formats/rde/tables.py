@@ -11,7 +11,7 @@ from exports.formats.issues import FormatError
 from exports.formats.kinds import Const, Integer, Number, Word
 from exports.formats.layout import Column, Line
 from exports.formats.options import Option
-from exports.formats.quality import LETTER_MASKS
+from exports.formats.quality import LETTER, LETTER_MASKS
 from exports.formats.registers import (
     CLASSES_OPTION,
     LINE_END_OPTION,
@@ -36,7 +36,7 @@ TOTAL = Number(40, 4)
 BATCH, COUNT, RESETS = Integer(0, 10**14 - 1), Integer(0, MOST), Maybe(Integer(0, 99999))
 TYPES, CLASSES = Word(tuple(READ_TYPES)), Word(tuple(REGISTER_CLASSES))
 UNIT, FLOW, RATE = Word(tuple(UNITS)), Word(tuple(FLOWS)), Word(RATES)
-LETTER, YES_NO = Word(tuple(LETTER_MASKS)), Word(("Y", "N"))
+YES_NO = Word(("Y", "N"))
 
 # fmt: off
 RDEH = Line("RDEH", columns=(

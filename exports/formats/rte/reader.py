@@ -28,7 +28,7 @@ from devices.readings import (
     instant,
 )
 from exports.formats.base import Inventory
-from exports.formats.delimited import csv_fields
+from exports.formats.csvtext import csv_split
 from exports.formats.issues import ReadReport
 from exports.formats.rte.control import Section
 from exports.formats.rte.parse import LARGEST, Parsed, Parser, RowError, seq_read
@@ -89,7 +89,7 @@ class Reader:
     # --- lines ----------------------------------------------------------------------------------
     def _line(self, line: TextLine) -> None:
         try:
-            cells = csv_fields(line.text)
+            cells = csv_split(line.text)
         except ValueError as error:
             self._refuse(line, RowError("RTR03", why=str(error)))
             return

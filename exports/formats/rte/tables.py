@@ -6,12 +6,13 @@ Section numbers are those of the specification's page (docs/formats/rte.md).
 from __future__ import annotations
 
 from devices.readings import FLOWS, SOURCES, UNITS, VALUE_TYPES, WIDTHS
-from exports.formats.delimited import CsvText, Maybe
+from exports.formats.csvtext import Cell, Maybe
 from exports.formats.iso import Instant
 from exports.formats.issues import REFUSALS, FormatError
 from exports.formats.kinds import Const, Integer, Number, Word
 from exports.formats.layout import Column, Line
 from exports.formats.options import Option
+from exports.formats.quality import LETTER
 
 VERSION = "1.00"
 SEQ_DIGITS = 18
@@ -20,12 +21,11 @@ LAST_REVISION = 999
 INTERVAL, REGISTER = "I", "R"  # record types
 TOTAL = "X"  # value type of a register total
 DECIMALS = {INTERVAL: 6, REGISTER: 4}
-ID = CsvText()
+ID = Cell()
 STAMP = Instant(exact=True)
 VALUE = Maybe(Number(digits=18, decimals=DECIMALS[INTERVAL]))
 READING = Maybe(Number(digits=18, decimals=DECIMALS[REGISTER]))
 YES_NO = Word(("Y", "N"))
-LETTER = Word(("A", "E", "V", "Q", "M"))
 
 # fmt: off
 # Section 1. Values of RecType R are written with READING.
@@ -52,7 +52,7 @@ ROW = Line("row", columns=(
     Column(13, "Multiplier",          Number(12, 4, exact=True),             12),
     Column(14, "MultiplierApplied",   YES_NO,                                 1),
     Column(15, "Quality",             LETTER,                                 1),
-    Column(16, "QualityCodes",        CsvText(),                            120, "joined by `;`"),
+    Column(16, "QualityCodes",        Cell(),                               120, "joined by `;`"),
     Column(17, "ReceivedTime",        Instant(),                             25,
             "arrival in TMS, fraction of a second cut off"),
     Column(18, "Origin",              Word(tuple(SOURCES.values()), empty=True), 2,
@@ -63,17 +63,17 @@ ROW = Line("row", columns=(
 HEADER = Line("H", columns=(
     Column( 1, "RecType",             Const("H", Word(("H",))),               1),
     Column( 2, "Version",             Const(VERSION, Word((VERSION,))),       4),
-    Column( 3, "BatchID",             CsvText(),                             14),
+    Column( 3, "BatchID",             Cell(),                                14),
     Column( 4, "Created",             Instant(),                             25, "header stamp"),
-    Column( 5, "Export",              CsvText(ascii=False), WIDTHS["export_name"]),
+    Column( 5, "Export",              Cell(unicode=True), WIDTHS["export_name"]),
     Column( 6, "FirstSeq",            Integer(1, LAST_SEQ),          SEQ_DIGITS,
             "of an empty file the next one"),
-    Column( 7, "Zone",                CsvText(),                             64,
+    Column( 7, "Zone",                Cell(),                                64,
             "of the header stamp, IANA name"),
 ))
 TRAILER = Line("T", columns=(
     Column( 1, "RecType",             Const("T", Word(("T",))),               1),
-    Column( 2, "BatchID",             CsvText(),                             14),
+    Column( 2, "BatchID",             Cell(),                                14),
     Column( 3, "IntervalRows",        Integer(0, LAST_SEQ),          SEQ_DIGITS),
     Column( 4, "RegisterRows",        Integer(0, LAST_SEQ),          SEQ_DIGITS),
     Column( 5, "LastSeq",             Integer(0, LAST_SEQ),          SEQ_DIGITS,

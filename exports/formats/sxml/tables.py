@@ -21,6 +21,7 @@ from exports.formats.iso import Instant
 from exports.formats.issues import REFUSALS, FormatError
 from exports.formats.kinds import Integer, Kind, Word
 from exports.formats.options import Option
+from exports.formats.quality import LETTER
 from exports.formats.sxml.markup import Attribute, Boolean, Digits, Element, Leaf, Pattern
 
 NAMESPACE = "urn:tms:sxml:1"
@@ -63,7 +64,6 @@ QCODES = Pattern(
     re.compile(r"[0-9]{1,2}(\.[0-9]{1,4}){2}( [0-9]{1,2}(\.[0-9]{1,4}){2})*"),
     400,
 )
-QUALITY = Word(("A", "E", "V", "Q", "M"))
 SOURCE = Word(tuple(SOURCES.values()))
 UOM, FLOW = Word(tuple(UNITS)), Word(tuple(FLOWS))
 A = Attribute
@@ -109,7 +109,7 @@ REGISTER_READ = Element("RegisterRead", (
 REGISTER = Element("Register", (
     A("no", NO), A("class", Word(tuple(REGISTER_CLASSES))), A("uom", UOM), A("flow", FLOW),
     A("rate", Word(RATES)), A("multiplier", MULTIPLIER), A("multiplierApplied", Boolean()),
-    A("dials", SMALL, False), A("decimals", SMALL, False), A("quality", QUALITY),
+    A("dials", SMALL, False), A("decimals", SMALL, False), A("quality", LETTER),
 ))
 VALUE = _holds("Value", READING)
 PEAK = _holds("Peak", READING, A("occurrence", Integer(1, 99)), A("time", INSTANT, False))
@@ -128,7 +128,7 @@ START_REGISTER = _holds("StartRegister", READING, A("time", INSTANT))
 END_REGISTER = _holds("EndRegister", READING, A("time", INSTANT))
 I = Element("I", (  # noqa: E741  the specification's name
     A("t", INSTANT, note="end of the interval"), A("v", NUMBER, False, "left out if missing"),
-    A("q", QUALITY, False, "left out if `A`"), A("c", QCODES, False),
+    A("q", LETTER, False, "left out if `A`"), A("c", QCODES, False),
 ))
 EVENT = Element("Event", (
     A("code", MNEMONIC), A("iec", IEC, False), A("time", RECEIVED), A("received", RECEIVED),

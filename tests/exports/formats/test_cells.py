@@ -25,6 +25,8 @@ def test_what_a_cell_refuses():
         with pytest.raises(FormatError) as caught:
             Cell().put(text, "x", 2)
         assert caught.value.code == code
+    with pytest.raises(FormatError, match=r"FMT05.*U\+D800"):
+        Cell(unicode=True).put("\ud800", "x", 2)
     assert Cell(unicode=True).put("ü,", "x", 2) == '"ü,"'.encode()
     assert Cell(unicode=True).phrase == "text, UTF-8"
 
