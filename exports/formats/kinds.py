@@ -62,6 +62,27 @@ class Const(Kind):
 
 
 @dataclass(frozen=True, slots=True)
+class Blank(Kind):
+    """A fixed field of `kind`, or all blanks for None."""
+
+    kind: Kind
+
+    @property
+    def phrase(self) -> str:
+        return f"{self.kind.phrase}, or blank"
+
+    def put(self, value: Any, name: str, size: int) -> bytes:
+        if value is None:
+            return b" " * size
+        data = self.kind.put(value, name, size)
+        adjust = data.rjust if self.kind.to_right else data.ljust
+        return adjust(size, self.kind.fill)
+
+    def get(self, raw: bytes) -> Any:
+        return self.kind.get(raw) if raw.strip() else None
+
+
+@dataclass(frozen=True, slots=True)
 class U16(Kind):
     """Two bytes, little-endian, unsigned."""
 

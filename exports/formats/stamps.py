@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
+from exports.formats.iso import stamp_of
 from exports.formats.issues import refusal
 from exports.formats.kinds import Kind
 from exports.formats.zones import zone_of
 
-UTC_NAMES = ("UTC", "Etc/UTC")
 MINUTE = timedelta(minutes=1)
 KEPT = 1 << 16  # instants of a zone that are remembered
 _ISO = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
@@ -42,10 +42,7 @@ class Instant(Kind):
         return "instant, ISO 8601 with offset" + (", fraction cut off" if self.cut else "")
 
     def put(self, value: datetime, name: str, size: int) -> bytes:
-        text = whole_seconds(value, self.cut).isoformat()
-        if getattr(value.tzinfo, "key", "UTC") in UTC_NAMES:
-            text = text[:-6] + "Z"
-        return text.encode("ascii")
+        return stamp_of(whole_seconds(value, self.cut)).encode("ascii")
 
     def get(self, raw: bytes) -> datetime:
         """Aware when there is an offset, else naive; with a fraction only if there was one."""

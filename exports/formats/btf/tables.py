@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from devices.readings import FLOWS, RATES, READ_TYPES, REGISTER_CLASSES, SOURCES, UNITS
 from exports.formats.context import MODES
 from exports.formats.issues import FormatError, refusal
-from exports.formats.kinds import Const, Integer, Kind, Text, Word
+from exports.formats.kinds import Blank, Const, Integer, Kind, Text, Word
 from exports.formats.layout import Field, Record
 from exports.formats.options import Option
 from exports.formats.quality import LETTER
@@ -35,27 +35,6 @@ FOUR = Decimal("0.0001")
 
 
 # --- kinds ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Blank(Kind):
-    """A field of `kind`, or all blanks for None."""
-
-    kind: Kind
-
-    @property
-    def phrase(self) -> str:
-        return f"{self.kind.phrase}, or blank"
-
-    def put(self, value: Any, name: str, size: int) -> bytes:
-        if value is None:
-            return b" " * size
-        data = self.kind.put(value, name, size)
-        adjust = data.rjust if self.kind.to_right else data.ljust
-        return adjust(size, self.kind.fill)
-
-    def get(self, raw: bytes) -> Any:
-        return self.kind.get(raw) if raw.strip() else None
 
 
 @dataclass(frozen=True, slots=True)

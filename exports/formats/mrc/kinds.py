@@ -1,38 +1,16 @@
-"""Kinds of fixed text fields that may be blank: digits, decimals, local stamps, offsets."""
+"""Kinds of fixed text fields: digits, decimals, local stamps."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from exports.formats.issues import refusal
-from exports.formats.kinds import HOUR, MINUTE, Kind
+from exports.formats.kinds import Kind
 from exports.formats.text import ROUNDING
-
-
-@dataclass(frozen=True, slots=True)
-class Blank(Kind):
-    """Another kind, or blanks for None."""
-
-    kind: Kind
-
-    @property
-    def phrase(self) -> str:
-        return f"{self.kind.phrase}, or blank"
-
-    def put(self, value: Any, name: str, size: int) -> bytes:
-        if value is None:
-            return b" " * size
-        data = self.kind.put(value, name, size)
-        if self.kind.to_right:
-            return data.rjust(size, self.kind.fill)
-        return data.ljust(size, self.kind.fill)
-
-    def get(self, raw: bytes) -> Any:
-        return self.kind.get(raw) if raw.strip() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,25 +87,3 @@ class Stamp(Kind):
         if not raw.isdigit():
             raise ValueError(f"{raw.decode('latin-1')!r} is no {self.phrase}")
         return datetime.strptime(raw.decode(), "%Y%m%d%H%M%S")  # noqa: DTZ007 local by its field
-
-
-@dataclass(frozen=True, slots=True)
-class Offset(Kind):
-    """`±hhmm` of an aware time."""
-
-    @property
-    def phrase(self) -> str:
-        return "`±hhmm`"
-
-    def put(self, value: datetime, name: str, size: int) -> bytes:
-        offset = value.utcoffset() or timedelta(0)
-        if offset % timedelta(minutes=1):
-            raise refusal("FMT15", time=value.isoformat())
-        return value.strftime("%z").encode("ascii")
-
-    def get(self, raw: bytes) -> int:
-        """Seconds east of UTC."""
-        if not re.fullmatch(rb"[+-](?:[01][0-9]|2[0-3])[0-5][0-9]", raw):
-            raise ValueError(f"{raw.decode('latin-1')!r} is no {self.phrase}")
-        seconds = int(raw[1:3]) * HOUR + int(raw[3:]) * MINUTE
-        return -seconds if raw[:1] == b"-" else seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timezone
 from typing import Any, BinaryIO, cast
 
 from devices.readings import DeviceInfo, Event, MeterData
@@ -69,7 +69,7 @@ def _instant(got: Mapping[str, Any], name: str, zone: str) -> datetime | None:
     if local is None:
         return None
     if offset is not None:
-        return cast(datetime, local).replace(tzinfo=timezone(timedelta(seconds=offset)))
+        return cast(datetime, local).replace(tzinfo=timezone(offset))
     found = local_instants(zone, local)
     if not found:
         raise ValueError(f"{RECORD.name}.{name} time: {local} does not exist in {zone}")

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from exports.formats.issues import FormatError, refusal
-from exports.formats.kinds import Const, Integer, Text, Word
+from exports.formats.kinds import Blank, Const, Integer, Text, Word
 from exports.formats.layout import Field, Record
-from exports.formats.mrc.kinds import Blank, Digits, Fixed, Offset, Stamp
+from exports.formats.mrc.kinds import Digits, Fixed, Stamp
+from exports.formats.stamps import Offset
 
 LENGTH = 320
 START, VERSION = b"MRC", b"01"

@@ -1,6 +1,6 @@
 """Cells and options that several formats share: CSV text, stamps, quality codes, words."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -70,6 +70,19 @@ def test_stamps_come_back():
     assert LocalTime().get(LocalTime().put(time, "x", 14)) == time.replace(tzinfo=None, fold=0)
     assert Offset().get(Offset().put(time, "x", 5)) == timedelta(hours=-6)
     assert Instant().get(b"2024-11-03T01:30:00Z").tzinfo is UTC
+
+
+def test_offsets_come_back():
+    offsets = [Offset().get(raw) for raw in (b"+0530", b"-0330", b"+0000", b"-03:30", b"     ")]
+    assert offsets == [*(timedelta(minutes=m) for m in (330, -210, 0, -210)), None]
+
+
+def test_utc_is_told_by_its_name_not_by_its_offset():
+    east = datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=-5)))
+    assert Instant().put(east, "x", 25) == b"2024-01-01T00:00:00-05:00"
+    assert Clock("Etc/UTC", [lambda time: Instant().put(time, "x", 25)])[east] == (
+        "2024-01-01T05:00:00Z",
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 from devices.readings import DeviceInfo, Event, Frame
 from exports.formats import get, mrc
 from exports.formats.base import FormatError, ReadReport, WriteContext
-from exports.formats.mrc.kinds import Offset
 from tests.exports.formats.mrc_cases import FILES, OUTAGE, RESTORE, SAG, UNKNOWN, lines
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "mrc"
@@ -206,10 +205,6 @@ def test_nothing_is_read_from_nothing(data):
 )
 def test_a_sequence_is_told_of_whole_lines_of_ours(line, sequence):
     assert mrc.sequence_of(line) == sequence
-
-
-def test_offsets_read_back_as_seconds():
-    assert [Offset().get(raw) for raw in (b"+0530", b"-0330", b"+0000")] == [19800, -12600, 0]
 
 
 # --- a run's copy -------------------------------------------------------------------------------
