@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -57,6 +58,14 @@ def empty_cache() -> Iterator[None]:
     """No test finds what another has cached; on Redis, what it has sent is gone too."""
     yield
     cache.clear()
+
+
+@pytest.fixture
+def data_dir(settings, tmp_path) -> Path:
+    """An empty data directory of the test's own."""
+    settings.DATA_DIR = tmp_path / "var"
+    settings.DATA_DIR.mkdir()
+    return settings.DATA_DIR
 
 
 # --- servers ------------------------------------------------------------------------------------

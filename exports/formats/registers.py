@@ -21,11 +21,11 @@ from devices.readings import (
 from exports.formats.issues import refusal
 from exports.formats.options import Option, OptionError
 from exports.formats.text import plain
+from exports.formats.values import ONE, divisor_of
 
 DECIMALS = 4
 VALUE_WIDTH = 16
 PEAKED = ("MAX", "COIN")  # classes whose peak time is written
-ONE = Decimal(1)
 _TYPE_ORDER = {read_type: place for place, read_type in enumerate(READ_TYPES)}
 _CLASS_ORDER = {name: place for place, name in enumerate(REGISTER_CLASSES)}
 _RATE_ORDER = {rate: place for place, rate in enumerate(RATES)}
@@ -160,9 +160,7 @@ def multiplier_of(value: RegisterValue, remove: bool) -> tuple[Decimal, bool, De
     One that is not stated is 1; one that does not say so is applied (README 2.11).
     """
     multiplier = ONE if value.multiplier is None else value.multiplier
-    applied = value.multiplier_applied is not False
-    if not (remove and applied and multiplier != ONE):
-        return multiplier, applied, None
-    if not multiplier:
-        raise refusal("FMT10")
-    return multiplier, False, multiplier
+    divisor = divisor_of(value, remove)
+    if divisor == ONE:
+        return multiplier, value.multiplier_applied is not False, None
+    return multiplier, False, divisor

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from devices.readings import Channel, RegisterValue
+from exports.formats.issues import refusal
 from exports.formats.text import ROUNDING, product
 
 ONE = Decimal(1)
@@ -20,7 +21,7 @@ class Scale(NamedTuple):
 
 def scale_of(channel: Channel, remove: bool) -> Scale:
     """What a count of the channel stands for; `remove`: an applied multiplier is divided out."""
-    return Scale(channel.resolution.normalize(), _divisor(channel, remove))
+    return Scale(channel.resolution.normalize(), divisor_of(channel, remove))
 
 
 def value_of(count: int, scale: Scale) -> Decimal:
@@ -31,7 +32,7 @@ def value_of(count: int, scale: Scale) -> Decimal:
 
 def register_value(register: RegisterValue, value: Decimal, remove: bool) -> Decimal:
     """A register's value as the file has it."""
-    divisor = _divisor(register, remove)
+    divisor = divisor_of(register, remove)
     return value if divisor == ONE else ROUNDING.divide(value, divisor)
 
 
@@ -40,9 +41,13 @@ def is_applied(source: Channel | RegisterValue, remove: bool) -> bool:
     return source.multiplier_applied is not False and not remove
 
 
-def _divisor(source: Channel | RegisterValue, remove: bool) -> Decimal:
+def divisor_of(source: Channel | RegisterValue, remove: bool) -> Decimal:
+    """What a value is divided by: its multiplier if that is in it and is to be removed."""
     removed = remove and source.multiplier_applied is not False
-    return source.multiplier if removed and source.multiplier is not None else ONE
+    divisor = source.multiplier if removed and source.multiplier is not None else ONE
+    if not divisor:
+        raise refusal("FMT10")
+    return divisor
 
 
 def decimal_text(count: int, decimals: int) -> bytes:

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
 
 from devices.models import Device, Installation, Membership
 from tests.devices import fleet
+from tests.people import log_in
 
 pytestmark = pytest.mark.django_db
 LAST = datetime(2026, 11, 8, 6, tzinfo=UTC)
@@ -14,9 +14,7 @@ LAST = datetime(2026, 11, 8, 6, tzinfo=UTC)
 
 @pytest.fixture
 def operator(client):
-    user = User.objects.create_user("op", password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name="Operator"))
-    client.force_login(user)
+    log_in(client, "Operator")
     return client
 
 

@@ -6,7 +6,7 @@ import re
 import types
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -17,25 +17,21 @@ from devices.models import ApiKey, DeviceClass, FunctionalGroup, Heartbeat, Quar
 from devices.services import keys
 from tests.devices import fleet
 from tests.devices.plans import scans
+from tests.people import log_in
 
 pytestmark = pytest.mark.django_db
 
 
-def login(client, role: str):
-    user = User.objects.create_user(role.lower()[:8], password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client.force_login(user)
+@pytest.fixture
+def operator(client):
+    log_in(client, "Operator")
     return client
 
 
 @pytest.fixture
-def operator(client):
-    return login(client, "Operator")
-
-
-@pytest.fixture
 def administrator(client):
-    return login(client, "Administrator")
+    log_in(client, "Administrator")
+    return client
 
 
 def text_of(answer) -> str:
@@ -237,7 +233,7 @@ def test_what_is_decided_is_not_decided_again(operator, held, service):
 
 @pytest.mark.parametrize("role", ["Customer support", "Billing"])
 def test_others_only_look_at_the_quarantine(client, held, service, role):
-    login(client, role)
+    log_in(client, role)
     assert 'value="release"' not in text_of(client.get(f"/devices/quarantined/{held.pk}/change/"))
     choose(client, "release", held)
     choose(client, "discard", held, confirmed="yes")

@@ -17,13 +17,16 @@ from devices import journal
 from devices.models import ApiKey, Batch, Device, FunctionalGroup, Installation, Membership
 from devices.readings import Event as Report
 from events import failpoints
-from events.models import Route
+from events.models import AlarmRule, Notification, Route
 from events.services import batch_events_store
-from events.services.routes import mrc_folder, route_start
+from events.services.alarms import alarms_detect
+from events.services.notices import notifications_make
+from events.services.routes import mrc_folder, route_start, route_write
 from exports.formats import mrc
 from tests.devices.factories import device_make
 
 TIME = datetime(2026, 4, 2, 19, 31, 7, tzinfo=UTC)
+NOON = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -97,6 +100,49 @@ def events_of(lines: Sequence[bytes]) -> list[tuple[int, str, str]]:
     """(sequence, mnemonic, device) of records."""
     found = [mrc.recorded(line) for line in lines]
     return [(event.sequence, event.code, device.device_id) for device, event in found]
+
+
+def at(seconds: float) -> datetime:
+    return TIME + timedelta(seconds=seconds)
+
+
+def written(route: Route) -> list[tuple[int, str, str]]:
+    """What the route's file holds after it has written what is due."""
+    return events_of(_lines_written(route))
+
+
+def read(route: Route) -> list[mrc.Recorded]:
+    """The same as events."""
+    return [mrc.recorded(line)[1] for line in _lines_written(route)]
+
+
+def _lines_written(route: Route) -> list[bytes]:
+    route_write(route.pk)
+    return lines_of(path_of(route))
+
+
+# --- rules and what they make -------------------------------------------------------------------
+
+
+def rule_make(name: str = "rule", **fields: Any) -> AlarmRule:
+    values = {"categories": ["OUTG"], "addresses": "a@example.com", "hourly_limit": None}
+    return AlarmRule.objects.create(name=name, **(values | fields))
+
+
+def fallback() -> AlarmRule:
+    return AlarmRule.objects.get(fallback=True)
+
+
+def alarms_follow() -> None:
+    """All alarms and notifications that are due."""
+    while alarms_detect():
+        pass
+    while notifications_make():
+        pass
+
+
+def subjects() -> list[str]:
+    return list(Notification.objects.order_by("pk").values_list("subject", flat=True))
 
 
 # --- killed at a step ---------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+import time_machine
 
 from devices.models import Batch, Device, DeviceClass
+from tests.events.arriving import NOON
 
 RECEIVED = datetime(2026, 4, 2, 19, 31, 19, tzinfo=UTC)
 
@@ -26,3 +28,10 @@ def batch_make(db) -> Callable[..., Batch]:
         return Batch.objects.create(source=source, received=received, body_hash=b"\0" * 32)
 
     return make
+
+
+@pytest.fixture
+def clock():
+    """Noon; `clock.shift(delta)` moves on."""
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller

@@ -1,7 +1,6 @@
 """The pages of routes, rules, notifications and incidents: forms, actions, roles, few queries."""
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -24,9 +23,11 @@ from events.services.routes import route_write
 from events.services.system import system_alarm_raise
 from tests.devices.factories import device_make
 from tests.events.arriving import device_placed, gasps, route_make
+from tests.events.pages import page
+from tests.people import log_in
 from tms import roles
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 ROUTE = {
     "name": "OMS north",
     "active": "on",
@@ -52,19 +53,8 @@ RULE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def data_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
 def errors(answer) -> dict[str, list[str]]:
     return dict(answer.context["adminform"].form.errors)
-
-
-def page(client, name: str, *args, **query) -> str:
-    answer = client.get(reverse(f"admin:events_{name}", args=args), query)
-    assert answer.status_code == 200
-    return answer.content.decode()
 
 
 # --- routes -------------------------------------------------------------------------------------
@@ -298,9 +288,7 @@ PAGES = [
 
 @pytest.mark.parametrize("role", roles.ROLES)
 def test_each_role_reaches_the_pages_that_are_its_own(client, role):
-    user = User.objects.create_user("somebody", password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client.force_login(user)
+    log_in(client, role)
     for name, allowed in PAGES:
         answer = client.get(reverse(f"admin:events_{name}"))
         assert answer.status_code == (200 if role in allowed else 403), name
@@ -308,9 +296,7 @@ def test_each_role_reaches_the_pages_that_are_its_own(client, role):
 
 @pytest.mark.parametrize("role", roles.ROLES)
 def test_only_keepers_send_tests_and_close(client, role, mailoutbox):
-    user = User.objects.create_user("somebody", password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client.force_login(user)
+    log_in(client, role)
     rule = AlarmRule.objects.create(name="r", categories=["OUTG"], addresses="a@example.com")
     client.post(reverse("admin:events_alarmrule_test", args=[rule.pk]))
     assert len(mailoutbox) == (role in KEEPERS)

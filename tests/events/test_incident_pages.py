@@ -14,46 +14,9 @@ from events.services.alarms import alarms_detect
 from events.services.incidents import incidents_follow
 from tests.devices.factories import device_make
 from tests.events.arriving import TIME, arrive, device_placed, gasps, restore
+from tests.events.pages import page
 
-pytestmark = pytest.mark.django_db
-ROUTE = {
-    "name": "OMS north",
-    "active": "on",
-    "catalogue_default": "on",
-    "rotation": "never",
-    "rotate_bytes": "1000000",
-    "line_end": "CRLF",
-    "zone": "",
-    "momentary_seconds": "0",
-    "late": "write",
-}
-RULE = {
-    "name": "Outages",
-    "active": "on",
-    "categories": ["OUTG"],
-    "severities": ["A"],
-    "zone": "America/Chicago",
-    "addresses": "a@example.com, b@example.com",
-    "way": "immediate",
-    "digest_minutes": "60",
-    "repeat_minutes": "0",
-    "hourly_limit": "12",
-}
-
-
-@pytest.fixture(autouse=True)
-def data_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
-def errors(answer) -> dict[str, list[str]]:
-    return dict(answer.context["adminform"].form.errors)
-
-
-def page(client, name: str, *args, **query) -> str:
-    answer = client.get(reverse(f"admin:events_{name}", args=args), query)
-    assert answer.status_code == 200
-    return answer.content.decode()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 
 
 @pytest.fixture

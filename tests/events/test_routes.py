@@ -18,37 +18,21 @@ from tests.devices.factories import device_make
 from tests.events.arriving import (
     TIME,
     arrive,
+    at,
     device_placed,
     events_of,
     gasps,
     lines_of,
     outage,
     path_of,
+    read,
     restore,
     route_make,
+    written,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 CHICAGO = ZoneInfo("America/Chicago")
-
-
-@pytest.fixture(autouse=True)
-def data_folder(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
-def written(route: Route) -> list[tuple[int, str, str]]:
-    route_write(route.pk)
-    return events_of(lines_of(path_of(route)))
-
-
-def read(route: Route) -> list[mrc.Recorded]:
-    route_write(route.pk)
-    return [mrc.recorded(line)[1] for line in lines_of(path_of(route))]
-
-
-def at(seconds: float) -> datetime:
-    return TIME + timedelta(seconds=seconds)
 
 
 # --- which events -------------------------------------------------------------------------------

@@ -4,58 +4,26 @@ from collections import namedtuple
 from datetime import timedelta
 
 import pytest
-import time_machine
 from django.conf import settings as django_settings
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from devices.models import ApiKey
 from events import tasks
-from events.models import Alarm, AlarmRule, Mail, Notification, SystemAlarm
+from events.models import Alarm, Mail, Notification, SystemAlarm
 from events.services import alarms as service
-from events.services.alarms import alarms_detect
-from events.services.notices import notifications_make
 from events.services.retention import events_expire
 from events.services.system import system_alarm_clear, system_alarm_raise
 from events.services.watch import disk_watch, gateways_watch
 from tests.devices.factories import device_make
-from tests.events.arriving import gasps
+from tests.events.arriving import NOON, alarms_follow, fallback, gasps, rule_make, subjects
 
 pytestmark = pytest.mark.django_db
-NOON = timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
-
-
-@pytest.fixture
-def clock():
-    """Noon; `clock.shift(delta)` moves on."""
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
-
-
-def rule_make(name: str = "rule", **fields) -> AlarmRule:
-    values = {"categories": ["OUTG"], "addresses": "a@example.com", "hourly_limit": None}
-    return AlarmRule.objects.create(name=name, **(values | fields))
-
-
-def follow() -> None:
-    while alarms_detect():
-        pass
-    while notifications_make():
-        pass
-
-
-def subjects() -> list[str]:
-    return list(Notification.objects.order_by("pk").values_list("subject", flat=True))
-
-
-def fallback() -> AlarmRule:
-    return AlarmRule.objects.get(fallback=True)
 
 
 def test_a_title_cannot_break_out_of_the_subject(clock):
     rule_make(categories=["SYST"])
     system_alarm_raise(code="TMS_RUN_FAILED", title="Run\r\nBcc: x@example.com failed")
-    follow()
+    alarms_follow()
     assert subjects() == ["[TMS] Run Bcc: x@example.com failed"]
 
 
@@ -67,13 +35,13 @@ def test_the_house_raises_an_alarm_once_until_it_is_over(clock):
     assert not system_alarm_raise(**told)
     standing = SystemAlarm.objects.get()
     assert (standing.times, standing.seen - standing.raised) == (2, timedelta(minutes=1))
-    follow()
+    alarms_follow()
     assert subjects() == ["[TMS] Full"]
     assert "No space." in Notification.objects.get().text
     assert system_alarm_clear(code="TMS_DISK", key="data")
     assert not system_alarm_clear(code="TMS_DISK", key="data")
     assert system_alarm_raise(**told)
-    follow()
+    alarms_follow()
     assert len(subjects()) == 2
 
 
@@ -159,7 +127,7 @@ def test_the_sweeps_do_all_of_it(clock, monkeypatch):
 def test_what_is_past_its_term_goes(clock, settings):
     rule_make()
     gasps([device_make("D1")])
-    follow()
+    alarms_follow()
     Mail.objects.update(state="sent")
     clock.shift(timedelta(days=settings.TMS_MAIL_DAYS - 1))
     assert sum(events_expire().values()) == 0
@@ -172,6 +140,6 @@ def test_what_is_past_its_term_goes(clock, settings):
 def test_what_is_still_to_be_sent_stays(clock, settings):
     rule_make()
     gasps([device_make("D1")])
-    follow()
+    alarms_follow()
     clock.shift(timedelta(days=settings.TMS_MAIL_DAYS + 1))
     assert events_expire()["notifications"] == 0

@@ -8,13 +8,7 @@ from exports.models import ExportRun, RunFile
 from tests.devices.callers import Caller, codes, key_make
 from tests.exports.factories import definition_make, meters_make, readings_post, run_now, work_all
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "var"
-    settings.DATA_DIR.mkdir()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 
 
 @pytest.fixture

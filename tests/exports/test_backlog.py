@@ -24,14 +24,8 @@ from tests.exports.factories import (
     work_all,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 State = ExportRun.State
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "var"
-    settings.DATA_DIR.mkdir()
 
 
 def since(**fields) -> ExportDefinition:

@@ -11,13 +11,7 @@ from exports.models import Backlog, ExportDefinition, ExportRun
 from exports.services import definitions
 from tests.exports.factories import definition_make, meters_make, readings_post
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "var"
-    settings.DATA_DIR.mkdir()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 
 
 @pytest.fixture

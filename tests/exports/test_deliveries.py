@@ -21,14 +21,8 @@ from tests.exports.factories import (
     run_now,
 )
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 State = Delivery.State
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "var"
-    settings.DATA_DIR.mkdir()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Each page and button of exports, by role: what the table of roles grants is what is reached."""
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
 from exports.models import Delivery, Destination, ExportRun
@@ -12,22 +11,11 @@ from tests.exports.factories import (
     readings_post,
     run_now,
 )
+from tests.people import log_in
 from tms import roles
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 S, B, O, A = roles.ROLES  # noqa: E741
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "var"
-    settings.DATA_DIR.mkdir()
-
-
-def log_in(client, role: str) -> None:
-    user = User.objects.create_user(role.split()[0], password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client.force_login(user)
 
 
 def url(name: str, *args) -> str:

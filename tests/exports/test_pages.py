@@ -1,7 +1,6 @@
 """The pages of exports: a form made from a format's options, run pages, what each role may do."""
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -19,22 +18,11 @@ from tests.exports.factories import (
     run_now,
     work_all,
 )
+from tests.people import log_in
 from tms import roles
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 S, B, O, A = roles.ROLES  # noqa: E741
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "var"
-    settings.DATA_DIR.mkdir()
-
-
-def log_in(client, role: str) -> None:
-    user = User.objects.create_user(role.split()[0], password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    client.force_login(user)
 
 
 @pytest.fixture

@@ -10,16 +10,11 @@ from django.urls import reverse
 from devices.models import ApiKey, Quarantined
 from tests.devices import fleet
 from tests.devices.imports.files import send
+from tests.people import log_in
 from tms import roles
 
 pytestmark = pytest.mark.django_db
 S, B, O, A = roles.ROLES  # noqa: E741
-
-
-def user_of(role: str) -> User:
-    user = User.objects.create_user(role.split()[0].lower(), password="long enough", is_staff=True)
-    user.groups.add(Group.objects.get(name=role))
-    return user
 
 
 @pytest.mark.parametrize("role", roles.ROLES)
@@ -135,7 +130,7 @@ def rows() -> dict[str, int]:
 
 @pytest.mark.parametrize("role", roles.ROLES)
 def test_each_role_reaches_the_pages_that_are_its_own(client, rows, role):
-    client.force_login(user_of(role))
+    log_in(client, role)
     wrong = []
     for name, method, allowed in PAGES:
         row = () if name.endswith(("index", *LISTED)) else (rows[name.split("_")[1]],)
@@ -155,7 +150,7 @@ def test_a_user_without_a_role_sees_what_to_do_about_it(client):
 
 def test_nobody_but_a_superuser_makes_or_edits_one(client):
     chief = User.objects.create_superuser("chief", password="long enough")
-    client.force_login(user_of(A))
+    log_in(client, A)
     assert client.post(f"/auth/user/{chief.pk}/change/", {"username": "x"}).status_code == 403
     assert client.post(f"/auth/user/{chief.pk}/password/", {}).status_code == 403
     assert client.post(f"/auth/user/{chief.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -175,7 +170,7 @@ def test_nobody_but_a_superuser_makes_or_edits_one(client):
 
 
 def test_a_shipped_role_is_looked_at_only(client):
-    client.force_login(user_of(A))
+    log_in(client, A)
     group = Group.objects.get(name=S)
     assert client.get(f"/auth/group/{group.pk}/change/").status_code == 200
     assert client.post(f"/auth/group/{group.pk}/change/", {"name": "x"}).status_code == 403
