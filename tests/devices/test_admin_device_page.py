@@ -171,7 +171,7 @@ def test_an_edit_leads_back_to_the_page(operator):
     assert answer.headers["Location"] == f"/devices/device/{device.pk}/change/"
     device.refresh_from_db()
     assert device.notes == "behind the garage"
-    assert device.history.latest().history_user.username == "op"
+    assert device.history.latest().history_user.username == "operator"
 
 
 def test_the_device_id_is_not_edited(operator):
@@ -242,7 +242,7 @@ def test_a_new_device_gets_the_channels_of_its_class(operator):
     answer = operator.post("/devices/device/add/", form)
     device = Device.objects.get(device_id="NEW1")
     assert answer.headers["Location"] == f"/devices/device/{device.pk}/change/"
-    assert (device.state, device.history.get().history_user.username) == ("provisioned", "op")
+    assert (device.state, device.history.get().history_user.username) == ("provisioned", "operator")
     assert [channel.seconds for channel in device.channels.all()] == [3600]
 
 

@@ -170,7 +170,7 @@ def test_export_now_watch_download_rebuild_export_again(client):
     answer = client.post(url("exportdefinition_run", definition.pk))
     run = ExportRun.objects.get()
     assert answer.url == url("exportrun_change", run.pk)
-    assert (run.trigger, run.user.username) == ("hand", "Billing")
+    assert (run.trigger, run.user.username) == ("hand", "billing")
     text = page(client.get(answer.url))
     assert f'data-progress="{url("exportrun_progress", run.pk)}"' in text
     assert "Stop this run" in text
