@@ -275,6 +275,7 @@ class Complaints:
     report: ReadReport
     errors: Mapping[str, str]
     warnings: Mapping[str, str]
+    strict: bool = False  # counts and totals that are wrong are errors
     line: TextLine = NO_LINE
 
     def warn(self, code: str, field: str = "", **words: object) -> None:
@@ -290,11 +291,33 @@ class Complaints:
     def refuse(self, error: RowError) -> None:
         self.error(error.code, error.field, **error.words)
 
-    def check(self, strict: bool, what: str, said: object, counted: object) -> None:
-        """A count or total of the file against what was counted: an error if strict."""
+    def judge(self, code: str, **words: object) -> None:
+        """An error if strict, else a warning."""
+        note = self.error if self.strict else self.warn
+        note(code, **words)  # type: ignore[arg-type]
+
+    def check(self, what: str, said: object, counted: object) -> None:
+        """A count or total of the file against what was counted."""
         if said != counted:
-            note = self.error if strict else self.warn
-            note("REG18", what=what, said=said, counted=counted)
+            self.judge("REG18", what=what, said=said, counted=counted)
+
+
+@dataclass(slots=True)
+class Counted:
+    """What a trailer says of the registers before it (README 2.16)."""
+
+    estimated: int = 0
+    missing: int = 0
+    energy: Decimal = Decimal(0)
+    demand: Decimal = Decimal(0)
+
+    def count(self, register_class: str, letter: str, amount: Decimal | None) -> None:
+        self.estimated += letter in "EV"
+        self.missing += letter == "M"
+        if amount is not None and register_class == "SUM":
+            self.energy += amount
+        elif amount is not None and register_class == "MAX":
+            self.demand += amount
 
 
 class Tape(io.RawIOBase):

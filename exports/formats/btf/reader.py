@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, BinaryIO, cast
 
 from devices.readings import DeviceInfo, MeterData, RegisterRead, RegisterValue, identifier_fault
@@ -19,6 +18,7 @@ from exports.formats.registerreader import (
     READ_WARNINGS,
     Cells,
     Complaints,
+    Counted,
     RowError,
     Rows,
     Tape,
@@ -67,7 +67,7 @@ class Crc:
 
 
 @dataclass(slots=True)
-class Block:
+class Block(Counted):
     """What was counted since the header."""
 
     layout: str = EXPLICIT
@@ -75,10 +75,6 @@ class Block:
     lines: int = 0
     reads: int = 0
     registers: int = 0
-    estimated: int = 0
-    missing: int = 0
-    energy: Decimal = Decimal(0)
-    demand: Decimal = Decimal(0)
     expected: int = 0  # BTFRs that the last BTFM promised and that have not come
     crc: Crc = field(default_factory=Crc)
 
@@ -91,14 +87,13 @@ class Reader:
     report: ReadReport
     rows: Rows = field(default_factory=Rows)
     notes: Complaints = field(init=False)
-    strict: bool = field(init=False)
     block: Block | None = None
     device: DeviceInfo | None = None
     head: RegisterRead | None = None
 
     def __post_init__(self) -> None:
-        self.notes = Complaints(self.report, BTF_ERRORS, BTF_WARNINGS)
-        self.strict = bool(self.options["strict"])
+        strict = bool(self.options["strict"])
+        self.notes = Complaints(self.report, BTF_ERRORS, BTF_WARNINGS, strict)
 
     def read(self, stream: BinaryIO) -> Iterator[MeterData]:
         """The file's meters, in the order in which they first appear."""
@@ -114,15 +109,8 @@ class Reader:
             except RowError as error:
                 self.notes.refuse(error)
         if self.block is not None:
-            self._note("REG19")
+            self.notes.judge("REG19")
         yield from self.rows.meters()
-
-    def _note(self, code: str) -> None:
-        note = self.notes.error if self.strict else self.notes.warn
-        note(code)
-
-    def _check(self, what: str, said: object, counted: object) -> None:
-        self.notes.check(self.strict, what, said, counted)
 
     # --- records --------------------------------------------------------------------------------
     def _line(self, line: TextLine, before: bytes) -> None:
@@ -153,10 +141,10 @@ class Reader:
 
     def _open(self, kind: bytes) -> None:
         if self.block is not None:
-            self._note("REG19")
+            self.notes.judge("REG19")
         self.block, self.device, self.head = Block(), None, None
         if kind != b"BTFH":
-            self._note("BTF12")
+            self.notes.judge("BTF12")
 
     def _whole(self, text: bytes, block: Block) -> bytes:
         """The record at its full length. One without any blank at its end has been trimmed; one
@@ -174,7 +162,7 @@ class Reader:
     def _sequence(self, record: bytes, block: Block) -> None:
         digits = record[4:13].strip()
         said = int(digits) if digits.isdigit() else -1
-        self._check("sequence", said, block.lines)
+        self.notes.check("sequence", said, block.lines)
 
     def _other(self, kind: bytes) -> None:
         value = kind.decode("latin-1")
@@ -222,7 +210,7 @@ class Reader:
 
     def _promised(self, block: Block) -> None:
         if self.head is not None:
-            self._check("registers of the read before", block.expected, 0)
+            self.notes.check("registers of the read before", block.expected, 0)
         block.expected = 0
 
     def _register(self, record: bytes, block: Block) -> None:
@@ -231,12 +219,7 @@ class Reader:
         found = self._fields(BTFR[block.layout], record)
         self._identifiers(found)
         letter, amount, name = found["quality"], found["value"], found["register_class"]
-        block.estimated += letter in "EV"
-        block.missing += letter == "M"
-        if amount is not None and name == "SUM":
-            block.energy += amount
-        elif amount is not None and name == "MAX":
-            block.demand += amount
+        block.count(name, letter, amount)
         value = RegisterValue(
             name,
             found["unit"],
@@ -268,7 +251,7 @@ class Reader:
             == (found["meter_number"], found["read_type"], time)
         ):
             return device, head
-        if self.strict:
+        if self.notes.strict:
             raise RowError("BTF13")
         self.notes.warn("BTF13")
         alone = DeviceInfo(
@@ -291,16 +274,16 @@ class Reader:
             ("estimated", block.estimated),
             ("missing", block.missing),
         ):
-            self._check(what, found[what], counted)
+            self.notes.check(what, found[what], counted)
         for what, total in (("energy", block.energy), ("demand", block.demand)):
-            self._check(f"{what} total", f"{found[what]:f}", f"{total:.4f}")
+            self.notes.check(f"{what} total", f"{found[what]:f}", f"{total:.4f}")
         self._crc(found["crc"], block.crc)
 
     def _crc(self, said: str, crc: Crc) -> None:
         if crc.padded:
             return
         if said not in (f"{crc.plain:08X}", *(f"{other:08X}" for other in crc.others)):
-            self._check("CRC-32", said, f"{crc.plain:08X}")
+            self.notes.check("CRC-32", said, f"{crc.plain:08X}")
         elif said != f"{crc.plain:08X}":
             self.notes.warn("BTF62")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, BinaryIO, cast
 
 from devices.readings import (
@@ -38,6 +37,7 @@ from exports.formats.registerreader import (
     READ_WARNINGS,
     Cells,
     Complaints,
+    Counted,
     RowError,
     Rows,
     Tape,
@@ -61,21 +61,16 @@ RDE_READ_WARNINGS = READ_WARNINGS | {
     "RDE62": "letter {letter} and codes {codes} disagree, the codes count",
 }
 SOURCE_CODES = tuple(SOURCES.values())
-SUMMED = {"SUM": "energy", "MAX": "demand"}
 
 
 @dataclass(slots=True)
-class Block:
+class Block(Counted):
     """What was counted between a header and its trailer."""
 
     zone: str = ""
     known: bool = True  # the version is
     rows: int = 0
     reads: set[tuple[bytes, ...]] = field(default_factory=set)
-    estimated: int = 0
-    missing: int = 0
-    energy: Decimal = Decimal(0)
-    demand: Decimal = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -86,15 +81,14 @@ class Reader:
     report: ReadReport
     rows: Rows = field(default_factory=Rows)
     notes: Complaints = field(init=False)
-    strict: bool = field(init=False)
     block: Block | None = None
     names: Sequence[str] = NAMES
     usable: bool = True  # the columns of the line of names are enough
     wide: WideReader | None = None
 
     def __post_init__(self) -> None:
-        self.notes = Complaints(self.report, RDE_ERRORS, RDE_READ_WARNINGS)
-        self.strict = bool(self.options["strict"])
+        strict = bool(self.options["strict"])
+        self.notes = Complaints(self.report, RDE_ERRORS, RDE_READ_WARNINGS, strict)
 
     def read(self, stream: BinaryIO) -> Iterator[MeterData]:
         """The file's meters, in the order in which they first appear."""
@@ -115,12 +109,8 @@ class Reader:
             except RowError as error:
                 self.notes.refuse(error)
         if self.block is not None:
-            self._note("REG19")
+            self.notes.judge("REG19")
         yield from self.rows.meters()
-
-    def _note(self, code: str) -> None:
-        note = self.notes.error if self.strict else self.notes.warn
-        note(code)
 
     # --- lines ----------------------------------------------------------------------------------
     def _line(self, line: TextLine, digest: Any) -> None:
@@ -147,11 +137,11 @@ class Reader:
 
     def _header(self, cells: Sequence[bytes]) -> None:
         if self.block is not None:
-            self._note("REG19")
+            self.notes.judge("REG19")
         self.names, self.usable = NAMES, True
         version = cells[1].decode("latin-1") if len(cells) > 1 else ""
         zone = cells[11].decode("latin-1") if len(cells) > 11 else ""
-        self.block = Block(_zone(zone))
+        self.block = Block(zone=_zone(zone))
         if version != VERSION:
             self.block.known = False
             raise RowError("RDE11", "Version", value=version[:20])
@@ -174,7 +164,7 @@ class Reader:
 
     def _row(self, cells: Sequence[bytes]) -> None:
         if self.block is None:
-            self._note("RDE13")
+            self.notes.judge("RDE13")
             self.block = Block()
         self.block.rows += 1
         if len(cells) != len(self.names):
@@ -193,7 +183,7 @@ class Reader:
     def _trailer(self, cells: Sequence[bytes], digest: str) -> None:
         block, self.block = self.block, None
         if block is None:
-            self._note("RDE13")
+            self.notes.judge("RDE13")
             return
         said = [cell.decode("latin-1") for cell in (*cells, *([b""] * 9))]
         totals = (("EnergyTotal", said[4], block.energy), ("DemandTotal", said[5], block.demand))
@@ -202,10 +192,10 @@ class Reader:
             *(("Estimated", said[6], block.estimated), ("Missing", said[7], block.missing)),
         )
         for what, text, count in counts:
-            self.notes.check(self.strict, what, text, str(count))
+            self.notes.check(what, text, str(count))
         for what, text, total in totals:
-            self.notes.check(self.strict, what, text, f"{total.normalize() + 0:f}")
-        self.notes.check(self.strict, "SHA256", said[8], digest)
+            self.notes.check(what, text, f"{total.normalize() + 0:f}")
+        self.notes.check("SHA256", said[8], digest)
 
     # --- a row ----------------------------------------------------------------------------------
     def _device(self, found: Cells) -> DeviceInfo:
@@ -245,12 +235,7 @@ class Reader:
         name = found.word("RegisterClass", REGISTER_CLASSES)
         mask = self._mask(found, amount is None)
         letter = status_letter(mask)
-        block.estimated += letter in "EV"
-        block.missing += letter == "M"
-        if amount is not None and name == "SUM":
-            block.energy += amount
-        elif amount is not None and name == "MAX":
-            block.demand += amount
+        block.count(name, letter, amount)
         applied = found.word("MultiplierApplied", ("Y", "N"), default="Y") == "Y"
         source = found.word("Source", SOURCE_CODES) if found.raw("Source") else ""
         value = RegisterValue(
