@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Literal
 
 from devices.readings import DeviceInfo, Frame, MeterData
-from exports.formats.base import Format, Inventory, Options, ReadReport, Table, Tally, WriteContext
+from exports.formats.base import Inventory, Options, ReadReport, Table, Tally, WriteContext
 from exports.formats.hhf.book import HhfBook, pulse_multipliers
 from exports.formats.hhf.documentation import documentation
 from exports.formats.hhf.entries import types_check
@@ -28,6 +28,7 @@ from exports.formats.hhf.tables import (
     REGISTER,
     REGISTERS_RECORD,
 )
+from exports.formats.records216.base import Records216
 from exports.formats.records216.finish import (
     clash_check,
     offset_of,
@@ -35,23 +36,16 @@ from exports.formats.records216.finish import (
     trailer_write,
 )
 from exports.formats.records216.layouts import CELL, HEADER, INTERVALS, METER, PULSE_CELL, TRAILER
-from exports.formats.records216.units import LONGEST, resolutions, unit_codes
 from exports.formats.records216.writer import FrameWriter
 from exports.formats.zones import standard_offset, year_of
 
 
-class Hhf(Format):
+class Hhf(Records216):
     code = "hhf"
     label = LABEL
     extension = "hhx"
-    intervals = True
-    registers = True
     events = True
     counts_first = True
-    reads_at_end = True
-    since = "span"
-    states_resolution = True
-    empty = "none"
     default_name = "HHFX_{export}_{batch}.hhx"
     options = OPTIONS
     layouts = (
@@ -63,9 +57,6 @@ class Hhf(Format):
         self, given: Mapping[str, object], use: Literal["write", "read"] | None = None
     ) -> Options:
         clean = super().options_clean(given, use)
-        unit_codes(clean["unit_codes"])
-        if use != "write":
-            resolutions(clean["resolutions"])
         if use != "read":
             pulse_multipliers(clean["pulse_multipliers"])
             types_check(clean["read_types"])
@@ -84,9 +75,6 @@ class Hhf(Format):
     def wants_arrivals(self, options: Mapping[str, Any]) -> bool:
         """For the time of read."""
         return True
-
-    def register_margin(self, options: Mapping[str, Any]) -> int:
-        return LONGEST
 
     def splits(self, options: Mapping[str, Any]) -> bool:
         return True

@@ -11,7 +11,7 @@ from exports.formats.issues import REFUSALS
 from exports.formats.kinds import U16, Const, Word
 from exports.formats.layout import Field, Record
 from exports.formats.options import Option
-from exports.formats.records216.book import IDENTIFIERS, OVERFLOWS
+from exports.formats.records216.book import IDENTIFIERS
 from exports.formats.records216.layouts import (
     CHANNEL,
     DEVICE,
@@ -23,7 +23,14 @@ from exports.formats.records216.layouts import (
     REGISTERS,
     frame,
 )
-from exports.formats.records216.units import RESOLUTIONS, ROUND_CELLS, SEEN, UNIT_CODES
+from exports.formats.records216.settings import (
+    OVERFLOW_IDS,
+    RESOLUTIONS,
+    ROUND_CELLS,
+    SEEN,
+    TRIM,
+    UNIT_CODES,
+)
 
 SIGNATURE = "HHFX0001"
 LABEL = "HHF-X1, our own layout, not Itron's: does not load into MV-90, MV-90 xi or IEE"
@@ -191,13 +198,7 @@ OPTIONS = (
         " default the channel's resolution",
     ),
     Option("recorder", "choice", "DeviceID", "recorder id", choices=tuple(IDENTIFIERS)),
-    Option(
-        "overflow_ids",
-        "choice",
-        "refuse",
-        "an identifier over its field: refused, or its last characters stay",
-        choices=OVERFLOWS,
-    ),
+    OVERFLOW_IDS,
     UNIT_CODES,
     SEEN,
     Option("events", "yes_no", True, "code 30 is written"),
@@ -209,12 +210,7 @@ OPTIONS = (
         True,
         "registers without a unit code are left out and counted, not refused",
     ),
-    Option(
-        "trim",
-        "yes_no",
-        False,
-        "cuts slots missing in all channels of the meter from both ends (modes OR, RE)",
-    ),
+    TRIM,
     Option(
         "zone",
         "zone",

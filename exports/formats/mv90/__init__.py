@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Literal
 
 from devices.readings import DeviceInfo, Frame, MeterData
-from exports.formats.base import Format, Inventory, Options, ReadReport, Table, Tally, WriteContext
+from exports.formats.base import Inventory, Options, ReadReport, Table, Tally, WriteContext
 from exports.formats.mv90.book import SORTED_BY, Mv90Book, physical_channels
 from exports.formats.mv90.documentation import documentation
 from exports.formats.mv90.reader import Reader
 from exports.formats.mv90.tables import CHANNEL_HEADER, METER, OPTIONS
 from exports.formats.options import OptionError
+from exports.formats.records216.base import Records216
 from exports.formats.records216.book import IDENTIFIERS
 from exports.formats.records216.finish import (
     clash_check,
@@ -28,20 +29,13 @@ from exports.formats.records216.finish import (
     trailer_write,
 )
 from exports.formats.records216.layouts import CELL, HEADER, INTERVALS, TRAILER
-from exports.formats.records216.units import LONGEST, resolutions, unit_codes
 from exports.formats.records216.writer import FrameWriter
 
 
-class Mv90(Format):
+class Mv90(Records216):
     code = "mv90"
     label = "Itron MV-90 216-byte records (not verified against an MV-90 host)"
     extension = "MDE"
-    intervals = True
-    registers = True
-    reads_at_end = True
-    since = "span"
-    states_resolution = True
-    empty = "none"
     default_name = "MDEF_{meter}_{batch}.MDE"
     options = OPTIONS
     layouts = (METER, CHANNEL_HEADER, INTERVALS, CELL, TRAILER)
@@ -50,9 +44,6 @@ class Mv90(Format):
         self, given: Mapping[str, object], use: Literal["write", "read"] | None = None
     ) -> Options:
         clean = super().options_clean(given, use)
-        unit_codes(clean["unit_codes"])
-        if use != "write":
-            resolutions(clean["resolutions"])
         if use != "read":
             physical_channels(clean["physical"])
             byte92 = clean["byte92"]
@@ -66,9 +57,6 @@ class Mv90(Format):
 
     def identifier(self, options: Mapping[str, Any]) -> str:
         return IDENTIFIERS[options["custid"]]
-
-    def register_margin(self, options: Mapping[str, Any]) -> int:
-        return LONGEST
 
     def name_pattern(self, options: Mapping[str, Any]) -> str:
         if options["profile"] == "mainframe":

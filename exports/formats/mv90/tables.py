@@ -11,9 +11,16 @@ from exports.formats.issues import REFUSALS
 from exports.formats.kinds import U16, Const, Integer, Word
 from exports.formats.layout import Field, Record
 from exports.formats.options import Option
-from exports.formats.records216.book import IDENTIFIERS, OVERFLOWS
+from exports.formats.records216.book import IDENTIFIERS
 from exports.formats.records216.layouts import BLANK, CHANNEL, DEVICE, HEADER, LENGTH, NUL, frame
-from exports.formats.records216.units import RESOLUTIONS, ROUND_CELLS, SEEN, UNIT_CODES
+from exports.formats.records216.settings import (
+    OVERFLOW_IDS,
+    RESOLUTIONS,
+    ROUND_CELLS,
+    SEEN,
+    TRIM,
+    UNIT_CODES,
+)
 
 START, STOP = Stamp(), Stamp(late=True)
 NO_READING = b"00000000.000"
@@ -118,13 +125,7 @@ OPTIONS = (
         "DC_METERID; `label`: unit, blank, D or R, as in real files",
         choices=("SerialNumber", "MeterNumber", "label"),
     ),
-    Option(
-        "overflow_ids",
-        "choice",
-        "refuse",
-        "an identifier over its field: refused, or its last characters stay",
-        choices=OVERFLOWS,
-    ),
+    OVERFLOW_IDS,
     UNIT_CODES,
     SEEN,
     Option("serv_type", "choice", None, "DC_SERVTYPE; default by value type", choices=("W", "D")),
@@ -133,12 +134,7 @@ OPTIONS = (
     ),
     Option("byte92", "text", None, "byte 92 of channel headers, profile mainframe", maximum=1),
     Option("multi_meter", "yes_no", False, "several meters in a file, of one standard offset"),
-    Option(
-        "trim",
-        "yes_no",
-        False,
-        "cuts slots missing in all channels of the meter from both ends (modes OR, RE)",
-    ),
+    TRIM,
     Option("name", "choice", "none", "CM_NAME", choices=NAMES),
     Option("addr1", "choice", "none", "CM_ADDR1", choices=NAMES),
     Option("addr2", "choice", "none", "CM_ADDR2", choices=NAMES),

@@ -31,7 +31,6 @@ IDENTIFIERS = {
 }
 # A channel or register that the format cannot carry, as against data that are wrong.
 UNSUPPORTED = ("FMT08", "FMT13", "FMT14", "FMT17")
-OVERFLOWS = ("refuse", "keep_last")
 
 
 class Book(ABC):

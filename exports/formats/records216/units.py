@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from devices.readings import FLOWS, UNITS, Channel, RegisterValue
 from exports.formats.base import Table
 from exports.formats.issues import refusal
-from exports.formats.options import Option, OptionError
+from exports.formats.options import OptionError
 from exports.formats.text import product
 
 # fmt: off
@@ -31,32 +31,6 @@ PER_HOUR = {seconds: 3600 // seconds for seconds in (60, 120, 180, 240, 300, 360
 }
 LONGEST = max(PER_HOUR)
 SECONDS = {per_hour: seconds for seconds, per_hour in PER_HOUR.items()}
-
-UNIT_CODES = Option(
-    "unit_codes",
-    "map",
-    None,
-    "codes over the default table, as `KW DEL=21;V=07`; a code taken from another unit is that"
-    " unit's no more",
-    use="both",
-)
-SEEN = Option("seen_codes", "yes_no", True, "codes 07–12 are read as V and A by phase", use="read")
-RESOLUTIONS = Option(
-    "resolutions",
-    "map",
-    None,
-    "resolution of channels that the inventory does not have, as `KWH DEL=0.001;V=0.1;*=0.01`;"
-    " default the coarsest power of ten that keeps every cell, at finest 0.000001",
-    use="read",
-)
-ROUND_CELLS = Option(
-    "round_cells",
-    "yes_no",
-    True,
-    "a cell that is no count of its channel's resolution: the nearest one, with a warning, or"
-    " refused",
-    use="read",
-)
 
 Codes = dict[tuple[str, str], str]
 
