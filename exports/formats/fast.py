@@ -11,17 +11,18 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from devices.readings import Frame, IntervalSeries, Ints, MeterData, Sheet
+from devices.readings import Channel, Frame, IntervalSeries, Ints, Masks, MeterData, Sheet
 from exports.formats.text import product
 
 Words = npt.NDArray[np.uint64]
 Flags = npt.NDArray[np.bool_]
 Put = Callable[[Any], bytes]
+Target = TypeVar("Target")
 
 TABLE = 1 << 17  # counts below this have a ready-made text
 BLOCK = 1 << 15  # values rendered at once: the working set stays in the cache
@@ -94,17 +95,61 @@ def _render(put: Put, counts: Sequence[int], scale: Decimal, gap: bytes) -> Text
     return texts_of([*texts, b",%s" % gap])
 
 
+class Wanted(NamedTuple, Generic[Target]):
+    """A sheet's rows for a compiled writer: those of one target, grid and zone."""
+
+    target: Target
+    channel: Channel
+    zone: str
+    rows: list[int]
+
+
+def clashing(
+    sheets: Sequence[Sheet],
+    wanted: Sequence[Sequence[Wanted[Target]]],
+    ranks: Ints,
+    key: Callable[[Target], object],
+) -> set[int]:
+    """The ranks that have more than one row of a key (a clash, an era, a move): they are written
+    plainly. `wanted` by sheet, `ranks` by device."""
+    found: dict[object, list[Ints]] = defaultdict(list)
+    for sheet, groups in zip(sheets, wanted, strict=True):
+        for group in groups:
+            found[key(group.target)].append(ranks[sheet.devices[group.rows]])
+    twice: set[int] = set()
+    for parts in found.values():
+        names, rows = np.unique(np.concatenate(parts), return_counts=True)
+        twice.update(names[rows > 1].tolist())
+    return twice
+
+
+def rows_of(sheet: Sheet, rows: Any) -> tuple[npt.NDArray[np.integer], Masks | None]:
+    """Counts and status of some of a sheet's rows; of all of them as they are."""
+    if len(rows) == len(sheet.devices):
+        return sheet.counts, sheet.status
+    return sheet.counts[rows], None if sheet.status is None else sheet.status[rows]
+
+
 def series_of(sheet: Sheet, row: int) -> IntervalSeries:
     """A sheet's row as a series."""
     status = np.zeros(len(sheet.ends), np.uint16) if sheet.status is None else sheet.status[row]
-    return IntervalSeries(
-        sheet.channels[row], sheet.ends, sheet.counts[row].astype(np.int64), status
-    )
+    numbers = None if sheet.numbers is None else sheet.numbers[row]
+    counts = sheet.counts[row].astype(np.int64)
+    return IntervalSeries(sheet.channels[row], sheet.ends, counts, status, numbers=numbers)
 
 
-def meters_of(frame: Frame, devices: Collection[int]) -> Iterator[tuple[int, MeterData]]:
-    """The intervals and reads of some of a frame's devices, as plain values."""
-    chosen = list(devices)
+def meters_of(
+    frame: Frame, ranks: Ints, chosen: Collection[int]
+) -> Iterator[tuple[int, list[MeterData]]]:
+    """The intervals and reads of the devices of some ranks, as plain values; ascending."""
+    found: dict[int, list[MeterData]] = defaultdict(list)
+    devices = np.flatnonzero(np.isin(ranks, list(chosen))).tolist()
+    for device, meter in _meters(frame, devices):
+        found[int(ranks[device])].append(meter)
+    yield from sorted(found.items())
+
+
+def _meters(frame: Frame, chosen: list[int]) -> Iterator[tuple[int, MeterData]]:
     series: dict[int, list[IntervalSeries]] = defaultdict(list)
     for sheet in frame.sheets:
         rows = np.flatnonzero(np.isin(sheet.devices, chosen))

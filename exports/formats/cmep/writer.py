@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from operator import attrgetter
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,20 +27,11 @@ from exports.formats.cmep.records import Record, interval_records, register_reco
 from exports.formats.cmep.run import OWN, Run
 from exports.formats.cmep.tables import MEPMD01
 from exports.formats.context import Tally
-from exports.formats.fast import meters_of, template_texts
+from exports.formats.fast import Wanted, clashing, meters_of, rows_of, template_texts
 from exports.formats.issues import FormatError
 
 Cells = npt.NDArray[np.bytes_]
 Declared = Callable[[Sequence[MeterData], Run, Tally], list[Record]]
-
-
-class Wanted(NamedTuple):
-    """A sheet's rows for the compiled writer: those of one target, length, offset and zone."""
-
-    target: Target
-    channel: Channel
-    zone: str
-    rows: list[int]
 
 
 @dataclass(slots=True)
@@ -92,7 +84,7 @@ class FrameWriter:
     # --- compiled -------------------------------------------------------------------------------
     def _compile_sheets(self) -> None:
         wanted = [self._plan_sheet(sheet) for sheet in self.frame.sheets]
-        self._find_clashes(wanted)
+        self.plain |= clashing(self.frame.sheets, wanted, self.ranks, attrgetter("unit"))
         self._find_cells()
         negative: Counter[tuple[int, str]] = Counter()
         for sheet, groups in zip(self.frame.sheets, wanted, strict=True):
@@ -106,9 +98,9 @@ class FrameWriter:
         for (rank, unit), count in sorted(negative.items()):
             self.tallies[rank].warn("CMW03", f"{self.names[rank]} {unit}", count)
 
-    def _plan_sheet(self, sheet: Sheet) -> list[Wanted]:
+    def _plan_sheet(self, sheet: Sheet) -> list[Wanted[Target]]:
         """The sheet's rows by what they become; rows that never arrived are left out."""
-        groups: dict[tuple[object, ...], Wanted] = {}
+        groups: dict[tuple[object, ...], Wanted[Target]] = {}
         rows = np.arange(len(sheet.devices))
         if sheet.status is not None:
             rows = np.flatnonzero(np.any(sheet.status & ABSENT == 0, axis=1))
@@ -152,17 +144,7 @@ class FrameWriter:
                 self.targets[key] = None
         return self.targets[key]
 
-    def _find_clashes(self, wanted: Sequence[Sequence[Wanted]]) -> None:
-        """Meters with more than one row of a unit (a clash, an era, a move) are written plainly."""
-        by_unit: dict[str, list[Ints]] = defaultdict(list)
-        for sheet, groups in zip(self.frame.sheets, wanted, strict=True):
-            for group in groups:
-                by_unit[group.target.unit].append(self.ranks[sheet.devices[group.rows]])
-        for found in by_unit.values():
-            meters, rows = np.unique(np.concatenate(found), return_counts=True)
-            self.plain.update(meters[rows > 1].tolist())
-
-    def _rows(self, sheet: Sheet, group: Wanted) -> Rows | None:
+    def _rows(self, sheet: Sheet, group: Wanted[Target]) -> Rows | None:
         """The rows of a group whose meters can be compiled."""
         target, seconds = group.target, group.channel.seconds
         rows = np.array(group.rows)
@@ -187,9 +169,7 @@ class FrameWriter:
             "calculation_constant": target.constant,
         }
         template = MEPMD01.template(known, "calculation_constant") + b","
-        every = len(rows) == len(sheet.devices)
-        counts = sheet.counts if every else sheet.counts[rows]
-        status = sheet.status if every or sheet.status is None else sheet.status[rows]
+        counts, status = rows_of(sheet, rows)
         heads = template_texts(template, cells)
         return Rows(target, grid, seconds, sheet.ends, counts, status, ranks, heads)
 
@@ -224,7 +204,7 @@ class FrameWriter:
     # --- declared -------------------------------------------------------------------------------
     def _declare(self, ranks: Sequence[int], declared: Declared) -> None:
         """Records of these meters by the declared writer; refusals stop or leave the meter out."""
-        for rank, meters in self._meters(ranks):
+        for rank, meters in meters_of(self.frame, self.ranks, ranks):
             if rank in self.failed:
                 continue
             own = Tally()
@@ -245,15 +225,6 @@ class FrameWriter:
                 self.tallies[rank].merge(own)
             for record in records:
                 self.batches.append(_batch(rank, record))
-
-    def _meters(self, ranks: Sequence[int]) -> Iterator[tuple[int, list[MeterData]]]:
-        """The data of some meters as plain values."""
-        chosen = set(ranks)
-        devices = [device for device, rank in enumerate(self.ranks.tolist()) if rank in chosen]
-        found: dict[int, list[MeterData]] = defaultdict(list)
-        for device, meter in meters_of(self.frame, devices):
-            found[int(self.ranks[device])].append(meter)
-        yield from found.items()
 
     # --- order ----------------------------------------------------------------------------------
     def _ordered(self) -> Iterator[bytes | bytearray | memoryview]:

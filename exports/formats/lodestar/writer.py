@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from operator import attrgetter
+from typing import BinaryIO
 
 import numpy as np
 
-from devices.readings import ABSENT, Channel, Frame, Ints, MeterData, Sheet
+from devices.readings import ABSENT, Channel, Frame, Sheet
 from exports.formats.context import Tally
-from exports.formats.fast import meters_of
+from exports.formats.fast import Wanted, clashing, meters_of, rows_of
 from exports.formats.issues import FormatError
 from exports.formats.lodestar.compiled import Entry, Rows, compile_rows, exact, head_of
 from exports.formats.lodestar.cuts import spans_of
 from exports.formats.lodestar.dials import Dials, dials_of
 from exports.formats.lodestar.records import channel_name, recorder_cuts
 from exports.formats.lodestar.run import Run, Target
-
-
-class Wanted(NamedTuple):
-    """A sheet's rows for the compiled writer: those of one target, grid and zone."""
-
-    target: Target
-    channel: Channel
-    zone: str
-    rows: list[int]
 
 
 @dataclass(slots=True)
@@ -70,16 +62,17 @@ class FrameWriter:
     # --- compiled -------------------------------------------------------------------------------
     def _compile_sheets(self) -> None:
         wanted = [self._plan_sheet(sheet) for sheet in self.frame.sheets]
-        self._find_clashes(wanted)
+        ranks = np.array(self.ranks, np.int64)
+        self.plain |= clashing(self.frame.sheets, wanted, ranks, attrgetter("number"))
         for sheet, groups in zip(self.frame.sheets, wanted, strict=True):
             for group in groups:
                 rows = self._rows(sheet, group)
                 if rows is not None:
                     self.entries.extend(compile_rows(rows, self.run, self.plain))
 
-    def _plan_sheet(self, sheet: Sheet) -> list[Wanted]:
+    def _plan_sheet(self, sheet: Sheet) -> list[Wanted[Target]]:
         """The sheet's rows by what they become; rows with nothing to write are left out."""
-        groups: dict[tuple[object, ...], Wanted] = {}
+        groups: dict[tuple[object, ...], Wanted[Target]] = {}
         rows = np.arange(len(sheet.devices))
         if not len(sheet.ends):
             rows = rows[:0]
@@ -129,18 +122,7 @@ class FrameWriter:
             own = FormatError(error.code, error.text, format="lodestar", meter=name, where=where)
             self.tallies[rank].leave_out(self.frame.devices[device], channel, own)
 
-    def _find_clashes(self, wanted: Sequence[Sequence[Wanted]]) -> None:
-        """Recorders with more than one row of a channel (an era, a move) are written plainly."""
-        by_number: dict[int, list[Ints]] = defaultdict(list)
-        ranks = np.array(self.ranks, np.int64)
-        for sheet, groups in zip(self.frame.sheets, wanted, strict=True):
-            for group in groups:
-                by_number[group.target.number].append(ranks[sheet.devices[group.rows]])
-        for found in by_number.values():
-            recorders, rows = np.unique(np.concatenate(found), return_counts=True)
-            self.plain.update(recorders[rows > 1].tolist())
-
-    def _rows(self, sheet: Sheet, group: Wanted) -> Rows | None:
+    def _rows(self, sheet: Sheet, group: Wanted[Target]) -> Rows | None:
         """The rows of a group whose recorders can be compiled."""
         run, target, channel, zone = self.run, *group[:3]
         devices = sheet.devices[group.rows].tolist()
@@ -167,9 +149,7 @@ class FrameWriter:
                 dials.append(own)
         if not kept:
             return None
-        every = len(kept) == len(sheet.devices)
-        counts = sheet.counts if every else sheet.counts[kept]
-        status = sheet.status if every or sheet.status is None else sheet.status[kept]
+        counts, status = rows_of(sheet, kept)
         return Rows(channel, target, spans, heads, counts, status, ranks, recorders, dials)
 
     def _recorder(self, device: int) -> bytes | None:
@@ -202,7 +182,7 @@ class FrameWriter:
     # --- declared -------------------------------------------------------------------------------
     def _declare(self) -> None:
         """Recorders by the declared writer; refusals stop or leave the recorder out."""
-        for rank, meters in self._meters(self.plain):
+        for rank, meters in meters_of(self.frame, np.array(self.ranks, np.int64), self.plain):
             own = Tally()
             try:
                 cuts = recorder_cuts(meters, self.run, own)
@@ -219,15 +199,6 @@ class FrameWriter:
                 data = b"".join([cut.data for cut in cuts])
                 sums = (sum(column) for column in list(zip(*cuts, strict=True))[4:])
                 self.entries.append(Entry(rank, 0, data, *sums))
-
-    def _meters(self, ranks: Iterable[int]) -> Iterator[tuple[int, list[MeterData]]]:
-        """The data of some recorders as plain values, by rank."""
-        chosen = set(ranks)
-        devices = [device for device, rank in enumerate(self.ranks) if rank in chosen]
-        found: dict[int, list[MeterData]] = defaultdict(list)
-        for device, meter in meters_of(self.frame, devices):
-            found[self.ranks[device]].append(meter)
-        yield from sorted(found.items())
 
     def _count(self) -> None:
         self.tally.meters += len({entry.rank for entry in self.entries})

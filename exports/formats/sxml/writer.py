@@ -9,8 +9,6 @@ from decimal import Decimal
 from itertools import pairwise, zip_longest
 from typing import BinaryIO
 
-import numpy as np
-
 from devices.readings import (
     Arrival,
     Channel,
@@ -23,6 +21,7 @@ from devices.readings import (
     instant,
 )
 from exports.formats.context import Tally
+from exports.formats.fast import series_of
 from exports.formats.iso import stamp
 from exports.formats.issues import FormatError
 from exports.formats.sxml.compiled import Block, compilable, compile_block
@@ -179,7 +178,7 @@ class FrameWriter:
         return [*head, *registers.text, *intervals, *events, b"    </Meter>\r\n"]
 
     def _declare(self, meter: Meter, sheet: Sheet, row: int, tally: Tally) -> None:
-        info, series = self.frame.devices[int(sheet.devices[row])], _series(sheet, row)
+        info, series = self.frame.devices[int(sheet.devices[row])], series_of(sheet, row)
         where = str(series.channel.number or f"{series.channel.unit} {series.channel.flow}")
         try:
             channel_check(series.channel)
@@ -330,13 +329,6 @@ def _carried(channel: Channel) -> bool:
     except FormatError:
         return False
     return True
-
-
-def _series(sheet: Sheet, row: int) -> IntervalSeries:
-    status = np.zeros(len(sheet.ends), np.uint16) if sheet.status is None else sheet.status[row]
-    numbers = None if sheet.numbers is None else sheet.numbers[row]
-    counts = sheet.counts[row].astype(np.int64)
-    return IntervalSeries(sheet.channels[row], sheet.ends, counts, status, numbers=numbers)
 
 
 def _readings(reads: Sequence[RegisterRead], remove: bool) -> dict[tuple[str, str, int], Decimal]:
