@@ -21,7 +21,7 @@ from devices.readings import (
 from exports.formats.issues import refusal
 from exports.formats.options import Option, OptionError
 from exports.formats.text import plain
-from exports.formats.values import ONE, divisor_of
+from exports.formats.values import ONE, register_divisor
 
 DECIMALS = 4
 VALUE_WIDTH = 16
@@ -160,7 +160,7 @@ def multiplier_of(value: RegisterValue, remove: bool) -> tuple[Decimal, bool, De
     One that is not stated is 1; one that does not say so is applied (README 2.11).
     """
     multiplier = ONE if value.multiplier is None else value.multiplier
-    divisor = divisor_of(value, remove)
+    divisor = register_divisor(value, remove)
     if divisor == ONE:
         return multiplier, value.multiplier_applied is not False, None
     return multiplier, False, divisor

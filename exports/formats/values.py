@@ -21,7 +21,7 @@ class Scale(NamedTuple):
 
 def scale_of(channel: Channel, remove: bool) -> Scale:
     """What a count of the channel stands for; `remove`: an applied multiplier is divided out."""
-    return Scale(channel.resolution.normalize(), divisor_of(channel, remove))
+    return Scale(channel.resolution.normalize(), _divisor(channel, remove))
 
 
 def value_of(count: int, scale: Scale) -> Decimal:
@@ -32,7 +32,7 @@ def value_of(count: int, scale: Scale) -> Decimal:
 
 def register_value(register: RegisterValue, value: Decimal, remove: bool) -> Decimal:
     """A register's value as the file has it."""
-    divisor = divisor_of(register, remove)
+    divisor = register_divisor(register, remove)
     return value if divisor == ONE else ROUNDING.divide(value, divisor)
 
 
@@ -41,13 +41,18 @@ def is_applied(source: Channel | RegisterValue, remove: bool) -> bool:
     return source.multiplier_applied is not False and not remove
 
 
-def divisor_of(source: Channel | RegisterValue, remove: bool) -> Decimal:
-    """What a value is divided by: its multiplier if that is in it and is to be removed."""
-    removed = remove and source.multiplier_applied is not False
-    divisor = source.multiplier if removed and source.multiplier is not None else ONE
+def register_divisor(register: RegisterValue, remove: bool) -> Decimal:
+    """What a register's value is divided by; FMT10 for a multiplier of nothing."""
+    divisor = _divisor(register, remove)
     if not divisor:
         raise refusal("FMT10")
     return divisor
+
+
+def _divisor(source: Channel | RegisterValue, remove: bool) -> Decimal:
+    """The multiplier if it is in the value and is to be removed."""
+    removed = remove and source.multiplier_applied is not False
+    return source.multiplier if removed and source.multiplier is not None else ONE
 
 
 def decimal_text(count: int, decimals: int) -> bytes:

@@ -97,6 +97,12 @@ def test_a_refusal_names_meter_place_and_instant(meter: MeterData, text: str) ->
     assert re.match(text, found), found
 
 
+def test_a_register_whose_multiplier_of_nothing_is_to_be_removed_is_refused() -> None:
+    meter = reading(structs.replace(SUM, multiplier=Decimal(0)))
+    found = refusal(meter, GOOD, remove_multiplier="yes")
+    assert re.match("FMT10 SXML 00123456/1", found), found
+
+
 def test_a_meter_number_of_two_devices_is_refused() -> None:
     other = replace(GOOD, device=METER._replace(device_id="SSI9"))
     text = refusal(reading(SUM), other)
