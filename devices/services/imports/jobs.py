@@ -123,10 +123,13 @@ def import_create(
             continue
 
 
-def pieces_store(job: ImportJob, chunks: Iterable[bytes]) -> None:
-    """Keep an uploaded file until it has been read. FileRefused when it is too large."""
-    digest, size, number, held = hashlib.sha256(), 0, 0, bytearray()
+def pieces_store(job: ImportJob, chunks: Iterable[bytes], size: int = 0) -> None:
+    """Keep an uploaded file until it has been read. FileRefused when it is too large: before
+    anything is kept, where its size is known."""
     most = limits().bytes
+    if size > most:
+        raise FileRefused("too_large", n=most)
+    digest, size, number, held = hashlib.sha256(), 0, 0, bytearray()
     for chunk in chunks:
         size += len(chunk)
         if size > most:

@@ -68,10 +68,10 @@ def import_do(job: ImportJob) -> bool:
     return True
 
 
-def import_receive(job: ImportJob, chunks: Iterable[bytes]) -> None:
+def import_receive(job: ImportJob, chunks: Iterable[bytes], size: int = 0) -> None:
     """Keep an uploaded file; a small one is read at once, another by a worker."""
     try:
-        pieces_store(job, chunks)
+        pieces_store(job, chunks, size)
     except FileRefused as refused:
         if job_claim(job, TO_READ, State.READING):
             import_refuse(job, refused)
