@@ -17,11 +17,6 @@ SINCE_LAST = "since_last"
 PRIORITIES = [(n, label) for n, label in enumerate(("First", "Early", "Normal", "Late", "Last"), 1)]
 
 
-def format_choices() -> list[tuple[str, str]]:
-    """The formats that can be written, those of the utility's own among them."""
-    return [(form.code, form.label) for form in formats.every() if form.writable]
-
-
 class ExportDefinition(models.Model):
     """One export as it is to be made each time.
 
@@ -168,6 +163,8 @@ class ExportDefinition(models.Model):
             form = formats.get(self.format)
         except formats.UnknownFormat as error:
             raise ValidationError({"format": str(error)}) from error
+        if not (form.writable and form.defined):
+            raise ValidationError({"format": f"{form.code} is not written by exports."})
         try:
             form.options_clean(self.options or {}, "write")
         except formats.base.OptionError as error:
