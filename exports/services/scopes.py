@@ -13,7 +13,7 @@ from devices.journal import sql
 from devices.models import Channel, Device, Membership
 from devices.services.memberships import MembershipChange
 from exports.models import Backlog, ExportDefinition
-from exports.models.definitions import SINCE_LAST
+from exports.models.definitions import SINCE_LAST, flow_formats
 from exports.scope import Selection
 from exports.services.backlog import day_bounds
 
@@ -28,7 +28,7 @@ def memberships_changed(changes: Sequence[MembershipChange]) -> None:
     for change in changes:
         by_group.setdefault(change.group_id, []).append(change)
     definitions = ExportDefinition.objects.filter(period=SINCE_LAST, groups__in=list(by_group))
-    for definition in definitions.distinct():
+    for definition in definitions.exclude(format__in=flow_formats()).distinct():
         groups = set(definition.groups.values_list("pk", flat=True))
         mine = [change for group in groups & by_group.keys() for change in by_group[group]]
         _changed_for(definition, groups, mine)
