@@ -25,7 +25,7 @@ class NameRefused(ValueError):
 
 MACROS = (
     *("format", "export", "meter", "sender", "receiver", "group", "cycle", "batch", "mode"),
-    *("part", "ext", "count", "seq", "date", "time", "utc", "from", "to"),
+    *("route", "part", "ext", "count", "seq", "date", "time", "utc", "from", "to"),
 )
 
 

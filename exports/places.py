@@ -19,6 +19,11 @@ def work(run_id: int) -> Path:
     return _made("work", str(run_id))
 
 
+def work_all() -> list[Path]:
+    """The folders of all runs that parts were written for."""
+    return list(_made("work").iterdir())
+
+
 def archive(run_id: int) -> Path:
     """Kept bytes: a second name of each finished file, a thousand runs a folder."""
     return _made("archive", f"{run_id // 1000:06}")

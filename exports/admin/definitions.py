@@ -80,11 +80,9 @@ class DefinitionAdmin(RowHistory, RowPages):
         if not self.has_add_permission(request):
             raise PermissionDenied
         code = request.GET.get("format", "")
-        if code not in formats.codes():
-            context = {
-                "title": "Which format?",
-                "formats": [form for form in formats.every() if form.writable],
-            }
+        offered = [form for form in formats.every() if form.writable and form.defined]
+        if code not in {form.code for form in offered}:
+            context = {"title": "Which format?", "formats": offered}
             return self.render_page(request, "exports/definition_formats.html", None, context)
         return self._form_view(request, ExportDefinition(), code)
 

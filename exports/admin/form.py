@@ -165,10 +165,11 @@ class DefinitionForm(forms.ModelForm):
         except OptionError as error:
             self.add_error(OPTION + error.option, str(error))
         else:
+            defaults = self.format.options_clean({}, "write")
             self.instance.options = {
                 name: value if isinstance(value, (bool, int, str, dict)) else str(value)
                 for name, value in checked.items()
-                if name in given
+                if name in given and value != defaults[name]
             }
         return cleaned
 

@@ -60,6 +60,8 @@ class Format:
     events: ClassVar[bool] = False
     readable: ClassVar[bool] = True
     writable: ClassVar[bool] = True
+    # Made by export definitions; else only by command, of what is written elsewhere as it arrives.
+    defined: ClassVar[bool] = True
     # The file's header states counts: it is written last, the tally in hand.
     counts_first: ClassVar[bool] = False
     # What a run of new and changed readings (modes IN, CO) hands over of a meter: the slots alone,

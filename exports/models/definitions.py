@@ -18,11 +18,6 @@ FLUSH_SECONDS_MAX, FLUSH_ROWS_MAX = 3600, 1_000_000
 PRIORITIES = [(n, label) for n, label in enumerate(("First", "Early", "Normal", "Late", "Last"), 1)]
 
 
-def format_choices() -> list[tuple[str, str]]:
-    """The formats that can be written, those of the utility's own among them."""
-    return [(form.code, form.label) for form in formats.every() if form.writable]
-
-
 def flow_formats() -> list[str]:
     """The formats whose since-last exports are flows."""
     return [form.code for form in formats.every() if form.flow]
@@ -195,6 +190,8 @@ class ExportDefinition(models.Model):
             form = formats.get(self.format)
         except formats.UnknownFormat as error:
             raise ValidationError({"format": str(error)}) from error
+        if not (form.writable and form.defined):
+            raise ValidationError({"format": f"{form.code} is not written by exports."})
         try:
             form.options_clean(self.options or {}, "write")
         except formats.base.OptionError as error:

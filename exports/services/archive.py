@@ -1,5 +1,6 @@
 """The proof: a file again from its kept bytes, or made anew from what its run froze."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -117,7 +118,16 @@ def files_purge() -> int:
         Path(file.path).unlink(missing_ok=True)
         count += RunFile.objects.filter(pk=file.pk).update(purged=now)
     RunPart.objects.filter(run__finished__lt=before).delete()
+    _work_purge()
     return count
+
+
+def _work_purge() -> None:
+    """Remove what workers left behind that died: parts of runs which have ended."""
+    folders = {path.name: path for path in places.work_all() if path.name.isdigit()}
+    is_open = ExportRun.objects.filter(pk__in=list(folders), state__in=ExportRun.OPEN)
+    for name in folders.keys() - {str(pk) for pk in is_open.values_list("pk", flat=True)}:
+        shutil.rmtree(folders[name], ignore_errors=True)
 
 
 def purge_bound() -> int | None:

@@ -5,6 +5,7 @@ file holds them all, go straight into it.
 """
 
 import contextlib
+import itertools
 import os
 import sys
 import tempfile
@@ -17,10 +18,13 @@ from django.utils import timezone
 from devices import journal
 from devices.journal import sql
 from devices.readings import Frame
+from events.models import Route
+from events.selectors.routes import route_for_export, route_records_for_period
 from exports import formats, sinks
 from exports.ahead import read_ahead
 from exports.assemble import file_assemble, files_of, segments_write
 from exports.formats.base import Format, FormatError, Tally, WriteContext
+from exports.formats.mrc import Mrc
 from exports.models import ExportRun, RunFile
 from exports.scope import Scope, frames_read, parts_freeze
 from exports.services.names import file_names
@@ -28,6 +32,7 @@ from exports.services.plan import part_devices
 from exports.services.requests import context_of, scope_of
 
 STDOUT = "-"
+ROUTE_LINES = 2000  # records of a route that are read at once
 
 
 class RunFailed(Exception):
@@ -66,10 +71,26 @@ def _frames(scope: Scope) -> Iterator[Frame]:
         yield from frames_read(part.data, scope)
 
 
+def _route_frames(form: Mrc, ctx: WriteContext) -> Iterator[Frame]:
+    """What a message route has written of events received in the period. ValueError: no route."""
+    name = ctx.options["route"]
+    try:
+        route = route_for_export(name)
+    except Route.DoesNotExist:
+        known = ", ".join(Route.objects.order_by("name").values_list("name", flat=True)[:20])
+        raise ValueError(f"--option route={name}: there are: {known or 'none'}") from None
+    lines = route_records_for_period(route, ctx.start, ctx.end)
+    while some := list(itertools.islice(lines, ROUTE_LINES)):
+        yield form.frame(some)
+
+
 def _write(run: ExportRun, form: Format, output: str) -> Tally:
     ctx = context_of(run, form)
     scope = scope_of(run, form, ctx.options)
-    frames = read_ahead(lambda: _frames(scope))
+    if isinstance(form, Mrc):
+        frames = _route_frames(form, ctx)
+    else:
+        frames = read_ahead(lambda: _frames(scope))
     if form.splits(ctx.options) or form.meters_a_file(ctx.options) is not None:
         return _write_many(run, form, ctx, frames, output)
     if output == STDOUT:

@@ -30,6 +30,7 @@ def file_names(
                 "cycle": group,
                 "batch": run.batch_id,
                 "mode": run.mode,
+                "route": str(ctx.options.get("route") or WITHOUT_NAME),
                 "part": f"p{number:02}of{len(keys):02}",
                 "ext": form.file_extension(ctx.options),
                 "count": str(run.expected),

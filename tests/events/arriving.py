@@ -42,7 +42,7 @@ def arrive(
             api_key=api_key,
         )
         keyed = [(getattr(device, "pk", device), report) for device, report in reports]
-        Batch.objects.filter(pk=batch.pk).update(events=batch_events_store(batch, keyed))
+        batch.events = batch_events_store(batch, keyed)
         journal.batch_number(batch)
     return batch
 

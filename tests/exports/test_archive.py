@@ -182,6 +182,18 @@ def test_files_past_their_term_are_let_go_and_say_until_when_they_were_kept():
     services.file_open(kept).close()
 
 
+def test_parts_of_runs_that_have_ended_are_removed_and_those_of_open_ones_kept():
+    readings_post(meters_make(1))
+    done = run_now(definition_make("DONE"))
+    running = services.definition_run(definition_make("OPEN"))
+    services.work()
+    for run in (done, running):
+        (places.work(run.pk) / "left").write_text("x")
+    (places.data() / "work" / "notes").mkdir()
+    archive.files_purge()
+    assert {path.name for path in places.work_all()} == {str(running.pk), "notes"}
+
+
 def test_the_journal_is_not_purged_past_what_is_still_to_be_sent():
     assert archive.purge_bound() is None
     channels = meters_make(1)

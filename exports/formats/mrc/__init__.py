@@ -54,6 +54,7 @@ class Mrc(Format):
     label = "Message Routing Component export"
     extension = "dat"
     events = True
+    defined = False
     default_name = "MRC_{route}.dat"
     empty = "none"
     options = (
