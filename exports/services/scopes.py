@@ -13,7 +13,7 @@ from devices.journal import sql
 from devices.models import Channel, Device, Membership
 from devices.services.memberships import MembershipChange, Stay
 from exports.models import Backlog, ExportDefinition
-from exports.models.definitions import SINCE_LAST
+from exports.models.definitions import SINCE_LAST, flow_formats
 from exports.scope import Selection
 from exports.services.backlog import day_bounds
 
@@ -26,6 +26,7 @@ def memberships_changed(changes: Sequence[MembershipChange]) -> None:
     """Called in the transaction that changed memberships, after they were stored."""
     touched = {change.group_id for change in changes}
     definitions = ExportDefinition.objects.filter(period=SINCE_LAST, cursor__gt=0)
+    definitions = definitions.exclude(format__in=flow_formats())
     if None not in touched:
         definitions = definitions.filter(groups__in=touched).distinct()
     for definition in definitions:
