@@ -72,14 +72,18 @@ def seconds() -> timedelta:
     return timedelta(seconds=settings.TMS_LEASE_SECONDS)
 
 
+def free(row: Leased) -> Q:
+    """The condition that nobody works on a row: it is unheld, or its worker stalls or is gone."""
+    unheld = Q(lease_until=None) | Q(lease_until__lt=timezone.now())
+    if row.lease_until is not None and is_gone(row.worker):
+        unheld |= Q(worker=row.worker)
+    return unheld
+
+
 def claim(row: Leased, condition: Q | None = None, **changes: object) -> bool:
     """Take a row, if it is free and still as `condition` says; `changes` are made with it."""
-    now = timezone.now()
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    if row.lease_until is not None and is_gone(row.worker):
-        free |= Q(worker=row.worker)
-    values = {"worker": me(), "lease_until": now + seconds(), **changes}
-    rows = type(row)._default_manager.filter(free & (condition or Q()), pk=row.pk)
+    values = {"worker": me(), "lease_until": timezone.now() + seconds(), **changes}
+    rows = type(row)._default_manager.filter(free(row) & (condition or Q()), pk=row.pk)
     if not rows.update(**values):
         return False
     for name, value in values.items():

@@ -24,6 +24,7 @@ SYSTEM_CODES = {
     "TMS_DISK": "The disk is nearly full",
     "TMS_GATEWAY": "A gateway has gone silent",
     "TMS_ROUTE": "A message route cannot write",
+    "TMS_IMPORT": "A row of an import was refused when it was due",
 }
 
 

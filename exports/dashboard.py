@@ -26,6 +26,7 @@ def cards(request: HttpRequest) -> list[dict[str, Any]]:
         return []
     runs = selectors.runs_for_dashboard(SHOWN)
     return [
+        *_flows(),
         {
             "title": "Exports",
             "template": "exports/cards/runs.html",
@@ -49,6 +50,29 @@ def cards(request: HttpRequest) -> list[dict[str, Any]]:
                 ]
             },
         },
+    ]
+
+
+def _flows() -> list[dict[str, Any]]:
+    """How long readings take from their arrival into a file, for each live export."""
+    figures = [
+        {
+            "name": name,
+            "value": f"{newest:,.1f} s",
+            "link": reverse("admin:exports_exportdefinition_change", args=[pk]),
+            "note": f"from arrival to file, last; {slowest:,.1f} s at most of {files} files",
+        }
+        for pk, name, newest, slowest, files in selectors.delays_for_dashboard(SHOWN)
+    ]
+    if not figures:
+        return []
+    return [
+        {
+            "title": "Readings as they arrive",
+            "template": "devices/cards/figures.html",
+            "size": "figures",
+            "context": {"figures": figures},
+        }
     ]
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from devices.models import Device
 from exports import formats
 from exports.models import Backlog, Delivery, ExportDefinition, ExportRun, RunFile
+from exports.models.definitions import SINCE_LAST, flow_formats
 from exports.scope import devices_of
 
 RUNS_LOOKED_AT = 50
@@ -87,6 +88,21 @@ def failures_for_dashboard() -> tuple[int, int]:
     stuck = Delivery.objects.filter(state=Delivery.State.FAILED)[:SHOWN].count()
     stuck += Delivery.objects.filter(state=Delivery.State.WAITING, attempts__gt=0)[:SHOWN].count()
     return runs, stuck
+
+
+def delays_for_dashboard(limit: int) -> list[tuple[int, str, float, float, int]]:
+    """Of each live export its key and name, and how many seconds passed from the arrival of the
+    oldest reading to the file that holds it: in the newest file, at most in the newest ones, and
+    how many these are."""
+    found = []
+    live = ExportDefinition.objects.filter(period=SINCE_LAST, format__in=flow_formats())
+    for definition in live.order_by("name")[:limit]:
+        files = definition.runs.filter(state=ExportRun.State.DONE, first_received__isnull=False)
+        times = files.order_by("-id").values_list("first_received", "finished")[:RUNS_LOOKED_AT]
+        delays = [(finished - first).total_seconds() for first, finished in times]
+        if delays:
+            found.append((definition.pk, definition.name, delays[0], max(delays), len(delays)))
+    return found
 
 
 def next_for_dashboard(limit: int) -> list[ExportDefinition]:

@@ -6,7 +6,8 @@ from django.core.cache import cache
 from exports.services.archive import files_purge
 from exports.services.definitions import schedules_tick
 from exports.services.deliveries import deliver_next
-from exports.services.wake import wake_deliver, wake_run
+from exports.services.flows import flows_flush, flows_wait
+from exports.services.wake import wake_deliver, wake_flush, wake_run
 from exports.services.worker import work
 
 DAY = 24 * 3600
@@ -17,6 +18,14 @@ def run() -> None:
     """Do a piece of the most urgent run, and see to it that the next one is done."""
     if work():
         wake_run()
+
+
+@shared_task
+def flush() -> None:
+    """Make the runs of flows that are due, and look again soon while any waits."""
+    flows_flush()
+    if flows_wait():
+        wake_flush()
 
 
 @shared_task

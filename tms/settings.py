@@ -79,16 +79,17 @@ TEMPLATES = [
 
 # A lower app offers a hook, a higher app supplies it: dotted names, called in this order.
 TMS_BATCH_HOOKS = ["events.services.batch_events_store"]  # (batch, events), in the transaction
+TMS_COMMIT_HOOKS = ["exports.services.wake.wake_flush"]  # (), after it: a hint, no more
 TMS_EVENT_CHECKS = ["events.services.event_check"]  # (event) → faults, before anything is stored
 TMS_MEMBERSHIP_HOOKS = ["exports.services.scopes.memberships_changed"]  # (changes), in it, too
-TMS_IMPORT_DANGERS: list[str] = []  # (facts of rows) → {row number: why it is dangerous}
-TMS_IMPORT_HOOKS: list[str] = []  # (job, step, undone=…), in the transaction of the step
-TMS_IMPORT_ALARMS: list[str] = []  # (job, row number, code, message): refused when it was due
+TMS_IMPORT_DANGERS = ["exports.services.importing.dangers_find"]  # (facts) → {row: why}
+TMS_IMPORT_HOOKS = ["exports.services.importing.step_done"]  # (job, step, undone=…), in it, too
 TMS_ALARM_HOOKS = ["events.services.system_alarm_raise"]  # (code, title, key, …): the house's own
 TMS_ALARM_CLEAR_HOOKS = ["events.services.system_alarm_clear"]  # (code, key)
 # () → the highest number that may be purged, or None
 TMS_PURGE_BOUNDS = ["exports.services.archive.purge_bound"]
 TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
+    "exports.services.flows.flows_flush",
     *("exports.services.worker.work", "exports.services.deliveries.deliver_next"),
     *("devices.tasks.fold", "devices.tasks.imports"),
     *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),

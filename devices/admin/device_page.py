@@ -106,6 +106,38 @@ def _touches(channel: Channel, start: int, end: int) -> bool:
     return begins < end and ends > start
 
 
+# --- what is recorded ----------------------------------------------------------------------------
+
+
+def _recorded(device: Device) -> list[tuple[str, str]]:
+    """Name and value of what an import or the form has noted of a device; never its PIN."""
+    town = " ".join(filter(None, (device.postal_code, device.city)))
+    address = ", ".join(filter(None, (device.address, town, device.region)))
+    comm = " ".join(filter(None, (device.comm_type, device.comm_address)))
+    position = ""
+    if device.latitude is not None and device.longitude is not None:
+        position = f"{device.latitude.normalize():f}, {device.longitude.normalize():f}"
+    ratios = [
+        f"{name} {ratio.normalize():f}"
+        for name, ratio in (("CT", device.ct_ratio), ("PT", device.pt_ratio))
+        if ratio is not None
+    ]
+    zone = ZoneInfo(device.time_zone)
+    due = device.provision_at and f"{device.provision_at.astimezone(zone):%Y-%m-%d %H:%M}"
+    found = {
+        "Communication": comm,
+        "Address": address,
+        "Position": position,
+        "Transformer ratios": ", ".join(ratios),
+        "Phase": device.phase,
+        "Installed on": f"{device.install_date or ''}",
+        "Removed on": f"{device.removal_date or ''}",
+        "Schedule profile": device.schedule_profile,
+        "Provisioning queued for": due or "",
+    }
+    return [(name, value) for name, value in found.items() if value]
+
+
 # --- the context -------------------------------------------------------------------------------
 
 
@@ -119,6 +151,7 @@ def context(request: HttpRequest, device: Device) -> dict[str, Any]:
         "device": device,
         "place": device.installed[0] if device.installed else None,
         "groups": [membership.group for membership in device.grouped],
+        "recorded": _recorded(device),
         "period": period,
         "presets": PRESETS,
         "curves": [_curve(one, period, device.time_zone) for one in series],

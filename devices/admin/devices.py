@@ -191,7 +191,11 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
         """A new device gets its channels as any other does, from its class."""
         if change:
             obj.changed_at = local_now()  # imports keep to the order of time
+            was = obj.ended
+            gone = obj.state == Device.State.UNPROVISIONED
+            obj.ended = (was or obj.changed_at) if gone else None
             super().save_model(request, obj, form, change)
+            memberships_changed([MembershipChange(obj.pk, None, (None, was), (None, obj.ended))])
             return
         names = ("device_id", "meter_number", "serial_number", "time_zone")
         new = NewDevice(

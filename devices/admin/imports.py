@@ -154,7 +154,7 @@ class ImportJobAdmin(PageAdmin):
         job = jobs.import_create(
             kind=kind, filename=upload.name, options=form.options, user=request.user
         )
-        work.import_receive(job, upload.chunks())
+        work.import_receive(job, upload.chunks(), upload.size)
         self._hint(job)
         return redirect("admin:devices_importjob_change", job.pk)
 

@@ -296,7 +296,7 @@ class DeviceBook:
             stays = ended_all(start.stays, at)
             start = start.taken_down(at)._replace(stays=stays)
             if patch.action == "D":
-                record |= {"state": UNPROVISIONED, "provision_at": None}
+                record |= {"state": UNPROVISIONED, "provision_at": None, "ended": at}
                 return start._replace(record=record)
             record = {**RECORD_DEFAULTS, "time_zone": self.system_zone}
         for name, value in values.items():

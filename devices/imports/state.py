@@ -38,6 +38,7 @@ RECORD_DEFAULTS: Mapping[str, Any] = {
     "removal_date": None,
     "schedule_profile": "",
     "provision_at": None,
+    "ended": None,
 }
 PLACE_DEFAULTS: Mapping[str, Any] = {
     **dict.fromkeys(PLACE_FIELDS, ""),

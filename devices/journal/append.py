@@ -115,9 +115,12 @@ def batch_number(batch: Batch) -> int:
 
 
 def wake() -> None:
-    """Hint that there is something to fold. Nothing depends on it: the worker sweeps anyway."""
+    """Hint that there is something to fold and to send. Nothing depends on it: the worker sweeps
+    anyway."""
     if settings.BROKER_URL:
         import_string("devices.tasks.fold").apply_async(retry=False)
+    for name in settings.TMS_COMMIT_HOOKS:
+        import_string(name)()
 
 
 def withdrawal_entry(channel_id: int, day: int, first_slot: int, slots: int) -> Entry:

@@ -31,6 +31,16 @@ class Columns(NamedTuple):
     blobs: dict[str, bytes]
     sizes: dict[str, Ints]
 
+    def pick(self, which: npt.NDArray[np.bool_]) -> "Columns":
+        """Some of the blocks, (k,) marked."""
+        blobs = {
+            name: np.frombuffer(blob, np.uint8)[np.repeat(which, self.sizes[name])].tobytes()
+            for name, blob in self.blobs.items()
+        }
+        sizes = {name: size[which] for name, size in self.sizes.items()}
+        fixed = (self.channel[which], self.day[which], self.folded_to[which])
+        return Columns(*fixed, blobs, sizes)
+
     def counts(self, slots: int) -> npt.NDArray[np.signedinteger[Any]]:
         """Counts (k, slots): int32, or int64 when any block needs it."""
         packed, sizes = self.blobs["counts"], self.sizes["counts"]

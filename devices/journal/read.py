@@ -220,6 +220,8 @@ class _Reading:
         if "numbers" not in names and (found.folded_to > horizon).any():
             return self._stack(horizon, columns.NUMBERED)
         rows = self._rows(found.channel, found.day)
+        if (rows < 0).any():  # others of the range, whose blocks may have another length
+            found, rows = found.pick(rows >= 0), rows[rows >= 0]
         stack = _Stack.of(found, rows, len(self.ids) * len(self.days), self.slots)
         if "numbers" in names:
             later = (stack.folded_to > horizon) & (stack.numbers.max(axis=1) > horizon)
@@ -290,21 +292,19 @@ class _Stack:
 
     @classmethod
     def of(cls, found: columns.Columns, rows: Ints, total: int, slots: int) -> "_Stack":
-        """Blocks put in their rows; those of row -1 are left out."""
-        asked = rows >= 0
-        places = rows[asked]
+        """Blocks put in their rows."""
         packed = found.counts(slots)
         counts = np.zeros((total, slots), packed.dtype)
-        counts[places] = packed[asked]
+        counts[rows] = packed
         folded_to = np.zeros(total, np.int64)
-        folded_to[places] = found.folded_to[asked]
+        folded_to[rows] = found.folded_to
         status = None
-        if found.blobs["status"] or len(places) < total:
+        if found.blobs["status"] or len(rows) < total:
             status = np.full((total, slots), NEVER, np.uint16)
             _put_masks(status, found, "status", rows)
         numbers = np.zeros((total if "numbers" in found.blobs else 0, slots), np.int64)
         if len(numbers):
-            numbers[places] = found.numbers(slots)[asked]
+            numbers[rows] = found.numbers(slots)
         revisions = np.zeros((total if "revisions" in found.blobs else 0, slots), np.uint16)
         if len(revisions):
             _put_masks(revisions, found, "revisions", rows)
@@ -337,7 +337,6 @@ class _Stack:
 
 def _put_masks(into: Masks, found: columns.Columns, name: str, rows: Ints) -> None:
     """Masks of one name put in their rows; 0 where a block has none."""
-    asked = rows >= 0
     has, masks = found.masks(name, into.shape[1])
-    into[rows[asked]] = 0
-    into[rows[has & asked]] = masks[asked[has]]
+    into[rows] = 0
+    into[rows[has]] = masks

@@ -10,11 +10,12 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from devices.leases import Leased
 from devices.models.inventory import Device, FunctionalGroup, Installation
 from devices.models.records import DeviceRecord
 
 
-class ImportJob(models.Model):
+class ImportJob(Leased):
     """One file of one of the two interfaces; the row stands before anything is done with it."""
 
     class Kind(models.TextChoices):
@@ -65,8 +66,6 @@ class ImportJob(models.Model):
     done_to = models.PositiveIntegerField(default=0, help_text="Row by row: the last row done.")
     progress = models.PositiveSmallIntegerField(default=0)
     cancel = models.BooleanField(default=False)
-    token = models.CharField(max_length=32, blank=True, editable=False)
-    lease = models.DateTimeField(null=True, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(default=0, editable=False)
     # Of what came of it.
     applied = models.DateTimeField(null=True, blank=True)

@@ -155,13 +155,18 @@ class Device(DeviceRecord):
             # Filtered lists, page by page in the order of the device id.
             models.Index(fields=["state", "device_id"], name="device_state"),
             models.Index(fields=["device_class", "device_id"], name="device_of_class"),
+            # Exports ask which devices ended within a period: few.
+            models.Index(fields=["ended"], condition=Q(ended__isnull=False), name="device_ended"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["meter_number"],
                 condition=~Q(state="unprovisioned"),
                 name="meter_number_of_active_devices",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(ended=None) | Q(state="unprovisioned"), name="active_devices_go_on"
+            ),
         ]
 
     def __str__(self) -> str:

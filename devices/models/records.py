@@ -35,6 +35,9 @@ class DeviceRecord(models.Model):
         "provisioning queued for", null=True, blank=True, editable=False
     )
 
+    # Since when an unprovisioned device has been one: no file holds what it measured later.
+    ended = models.DateTimeField("unprovisioned at", null=True, blank=True, editable=False)
+
     class Meta:
         abstract = True
 

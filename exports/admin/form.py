@@ -13,6 +13,7 @@ from devices.readings import UNITS
 from exports import formats
 from exports.formats.base import Option, OptionError
 from exports.models import Destination, ExportDefinition
+from exports.models.definitions import SINCE_LAST
 from exports.services.definitions import definition_faults
 
 OPTION = "option_"
@@ -24,7 +25,10 @@ SECTIONS = (
         "Which days",
         ("period", "days", "start", "end", "bill_day", "zone", "from_now"),
     ),
-    ("When", ("schedule", "schedule_zone", "missed", "priority")),
+    (
+        "When",
+        ("flush_seconds", "flush_rows", "schedule", "schedule_zone", "missed", "priority"),
+    ),
     (
         "If something is wrong",
         ("on_error", "on_unsupported", "meters_limit", "minutes_limit"),
@@ -70,6 +74,7 @@ class DefinitionForm(forms.ModelForm):
         fields = (
             *("name", "active", "destinations", "groups", "period", "days", "start", "end"),
             *("bill_day", "zone", "schedule", "schedule_zone", "missed", "priority"),
+            *("flush_seconds", "flush_rows"),
             *("on_error", "on_unsupported", "meters_limit", "minutes_limit", "file_name"),
         )
         widgets = {
@@ -89,10 +94,28 @@ class DefinitionForm(forms.ModelForm):
         if self.instance.pk:
             self._begin_with(self.instance)
             del self.fields["from_now"]
+        if self.format.flow:
+            self._offer_flow()
+        else:
+            del self.fields["flush_seconds"], self.fields["flush_rows"]
         for option in self.options:
             self.fields[OPTION + option.name] = option_field(
                 option, (self.instance.options or {}).get(option.name)
             )
+
+    def _offer_flow(self) -> None:
+        """What such a format is there for comes first: readings as they arrive."""
+        if self.instance.pk is None:
+            self.initial |= {"period": SINCE_LAST, "from_now": True}
+        self.fields[
+            "period"
+        ].help_text = (
+            "“Since the last export” sends each reading as it arrives, late and corrected ones too."
+        )
+        self.fields["schedule"].help_text = (
+            "Empty: a file soon after readings have arrived, as said above. Else every so many "
+            "minutes, as */5 * * * *."
+        )
 
     def _begin_with(self, definition: ExportDefinition) -> None:
         ids = definition.devices.order_by("device_id").values_list("device_id", flat=True)

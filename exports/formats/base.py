@@ -68,6 +68,9 @@ class Format:
     # whole local days that hold one, or everything from the first to the last one, where status
     # bit CHANGED then tells the new ones from those that stand between.
     since: ClassVar[Literal["slot", "day", "span"]] = "slot"
+    # A since-last export of it is a flow: no file of what stands by now, but each version as it
+    # arrived, numbered over all files (exports/services/flows.py).
+    flow: ClassVar[bool] = False
     # A read channel's resolution is stated by the file; else it only tells how many decimals the
     # values were written with, and is nothing to make a channel from.
     states_resolution: ClassVar[bool] = False

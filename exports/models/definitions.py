@@ -14,7 +14,13 @@ from exports.periods import KINDS, MAX_DAYS
 
 PERIOD_CHOICES = [(kind.code, kind.label) for kind in KINDS.values()]
 SINCE_LAST = "since_last"
+FLUSH_SECONDS_MAX, FLUSH_ROWS_MAX = 3600, 1_000_000
 PRIORITIES = [(n, label) for n, label in enumerate(("First", "Early", "Normal", "Late", "Last"), 1)]
+
+
+def flow_formats() -> list[str]:
+    """The formats whose since-last exports are flows."""
+    return [form.code for form in formats.every() if form.flow]
 
 
 class ExportDefinition(models.Model):
@@ -22,7 +28,8 @@ class ExportDefinition(models.Model):
 
     `cursor`: the batch number up to which a since-last export has been sent; it moves with the
     commit of a run and never otherwise. `version` rises with each change of what is selected or
-    how it is written, so that what could not be sent is tried again only then.
+    how it is written, so that what could not be sent is tried again only then. `next_seq`: the
+    number of a flow's next row; it moves with the cursor.
     """
 
     class Missed(models.TextChoices):
@@ -107,6 +114,19 @@ class ExportDefinition(models.Model):
         validators=[validate_zone],
         help_text="Empty: the time zone above, or the system's.",
     )
+    flush_seconds = models.PositiveIntegerField(
+        "a file after so many seconds",
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(FLUSH_SECONDS_MAX)],
+        help_text="“Since the last export” without a schedule: a file so long after the first "
+        "reading that it holds has arrived …",
+    )
+    flush_rows = models.PositiveIntegerField(
+        "or after so many rows",
+        default=1000,
+        validators=[MinValueValidator(1), MaxValueValidator(FLUSH_ROWS_MAX)],
+        help_text="… or as soon as so many are there.",
+    )
     missed = models.CharField(
         "if the system was down", max_length=8, choices=Missed, default=Missed.RUN_ONCE
     )
@@ -126,11 +146,13 @@ class ExportDefinition(models.Model):
     )
 
     cursor = models.BigIntegerField(default=0, editable=False)
+    next_seq = models.BigIntegerField(default=1, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     history = HistoricalRecords(
-        excluded_fields=["next_due", "cursor", "version"], m2m_fields=[groups, destinations]
+        excluded_fields=["next_due", "cursor", "next_seq", "version"],
+        m2m_fields=[groups, destinations],
     )
 
     class Meta:
@@ -148,6 +170,11 @@ class ExportDefinition(models.Model):
     @property
     def is_since_last(self) -> bool:
         return self.period == SINCE_LAST
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether each version of a reading is sent as it arrives."""
+        return self.is_since_last and self.format in flow_formats()
 
     @property
     def schedule_clock(self) -> str:

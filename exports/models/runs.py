@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from devices.leases import Leased
 from devices.models import ApiKey
+from exports import formats
 from exports.formats.context import MODES
 from exports.models.definitions import ExportDefinition
 
@@ -36,6 +37,7 @@ class ExportRun(Leased):
         SCHEDULE = "schedule", "By schedule"
         API = "api", "By another system"
         COMMAND = "command", "By command"
+        FLOW = "flow", "As readings arrived"
 
     OPEN = (State.QUEUED, State.RUNNING)
 
@@ -62,6 +64,9 @@ class ExportRun(Leased):
     end = models.DateTimeField()
     since = models.BigIntegerField(
         null=True, blank=True, help_text="What batches up to this number brought was sent before."
+    )
+    first_received = models.DateTimeField(
+        null=True, blank=True, help_text="When the first of what a flow sends here arrived."
     )
     zone = models.CharField(max_length=40, blank=True, help_text="Empty: each device's own.")
     mode = models.CharField(max_length=2, choices=MODES, default="OR")
@@ -116,6 +121,11 @@ class ExportRun(Leased):
     @property
     def is_open(self) -> bool:
         return self.state in self.OPEN
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether its rows are versions in the order in which they arrived."""
+        return self.since is not None and formats.get(self.format).flow
 
     @property
     def progress(self) -> int:

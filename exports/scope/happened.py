@@ -18,7 +18,8 @@ Events = dict[int, list[Event]]
 class _Stays:
     """A part's stays by device."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, scope: Scope) -> None:
+        self.borders = scope.first, scope.last
         self.of: dict[int, list[tuple[int, int, int]]] = {}
         columns = (part.device.tolist(), part.start.tolist(), part.end.tolist())
         for place, (device, start, end) in enumerate(zip(*columns, strict=True)):
@@ -27,13 +28,12 @@ class _Stays:
     def at(self, device: int, time: datetime, closed: bool, margin: int = 0) -> Iterator[int]:
         """The stays that an instant falls in: start ≤ time < end (`closed`: ≤ end).
 
-        The first begins, and the last ends, so many seconds further out.
+        One that begins or ends with the period does so that many seconds further out.
         """
-        stays = self.of.get(device, ())
-        second = time.timestamp()
-        for nth, (place, start, end) in enumerate(stays):
-            low = start - margin if nth == 0 else start
-            high = end + margin if nth == len(stays) - 1 else end
+        second, (first, last) = time.timestamp(), self.borders
+        for place, start, end in self.of.get(device, ()):
+            low = start - margin if start == first else start
+            high = end + margin if end == last else end
             if low <= second < high or (closed and second == high):
                 yield place
 
@@ -44,7 +44,7 @@ def reads(part: Part, scope: Scope) -> Reads:
     One on the border of two stays belongs to both when reads at the end are in: it closes the one
     and opens the other.
     """
-    stays, margin = _Stays(part), timedelta(seconds=scope.margin)
+    stays, margin = _Stays(part, scope), timedelta(seconds=scope.margin)
     found: Reads = {}
     for device, mine in journal.registers_read(
         list(stays.of),
@@ -61,7 +61,7 @@ def reads(part: Part, scope: Scope) -> Reads:
 
 def reads_changed(part: Part, scope: Scope) -> Reads:
     """Register reads of the part that are newer than the number they are asked since, by stay."""
-    stays = _Stays(part)
+    stays = _Stays(part, scope)
     since = {(read.device, read.read_type, read.when): read.since for read in part.reads}
     found: Reads = {}
     for key, number, read in journal.registers_read_keys(list(since), horizon=scope.number):
@@ -73,7 +73,7 @@ def reads_changed(part: Part, scope: Scope) -> Reads:
 
 def events(part: Part, scope: Scope) -> Events:
     """Events by stay: of the period, or those that the part names."""
-    stays = _Stays(part)
+    stays = _Stays(part, scope)
     chosen = (
         events_for_export(
             np.unique(part.device).tolist(),

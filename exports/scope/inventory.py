@@ -72,6 +72,8 @@ def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
     holds = "({0}.valid_from IS NULL OR {0}.valid_from <= %s) AND "
     holds += "({0}.valid_to IS NULL OR {0}.valid_to >= %s)"
     where, where_params = _members_sql(scope.selection, start, end)
+    where += " AND (d.ended IS NULL OR d.ended > %s)"
+    where_params.append(start)
     channel, channel_params = _channel_sql(scope.selection)
     if scope.selection.devices:
         where += f" AND d.device_id IN ({_marks(scope.selection.devices)})"
@@ -130,15 +132,20 @@ def _channel_sql(selection: Selection) -> tuple[str, list[Any]]:
 
 def histories(scope: Scope, window: Window) -> Histories:
     """What happened within the window to devices that may be selected."""
-    among = Q() if window.ids is None else Q(device_id__in=sql.id_set(window.ids))
+    among = devices = Q()
+    if window.ids is not None:
+        ids = sql.id_set(window.ids)
+        among, devices = Q(device_id__in=ids), Q(pk__in=ids)
     chosen = scope.selection
     if chosen.devices:
         among &= Q(device__device_id__in=chosen.devices)
+        devices &= Q(device_id__in=chosen.devices)
     if chosen.groups:
         members = Membership.objects.filter(group__code__in=chosen.groups)
-        members = during(members, window.start, window.end)
-        among &= Q(device_id__in=members.values("device_id"))
-    return histories_of(window.start, window.end, chosen.groups, among)
+        members = during(members, window.start, window.end).values("device_id")
+        among &= Q(device_id__in=members)
+        devices &= Q(pk__in=members)
+    return histories_of(window.start, window.end, chosen.groups, among, devices)
 
 
 def eras(scope: Scope, window: Window) -> Eras:

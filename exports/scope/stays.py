@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.db.models import Q, QuerySet
 
 from devices.journal import sql
-from devices.models import FunctionalGroup, Installation, Membership
+from devices.models import Device, FunctionalGroup, Installation, Membership
 from devices.readings import DeviceInfo
 from exports.scope.frozen import LIST
 
@@ -72,36 +72,43 @@ Membered = tuple[str, int, int]  # kind and code, from, to
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Installations and memberships of the devices that something happened to in a window."""
+    """Installations and memberships of the devices that something happened to in a window.
+
+    `ends`: when those that were unprovisioned by the window's end were.
+    """
 
     first: int
     last: int
     groups: Sequence[str]
     homes: dict[int, list[tuple[Any, ...]]]
     memberships: dict[int, list[Membered]]
+    ends: dict[int, int]
 
     def __contains__(self, device: int) -> bool:
         return device in self.homes
 
     def stays(self, device: int, names: Sequence[str], what: Sequence[str]) -> Iterator[Stay]:
-        """The device cut where its installation changes, kept where one of the groups had it.
+        """The device cut where its installation changes, kept where one of the groups had it,
+        until it was unprovisioned.
 
         `names`: device id, meter number, serial number; `what`: class and zone.
         """
         held = self.memberships.get(device, ())
-        for low, high, place, multiplier in self._places(self.homes[device]):
+        last = self.ends.get(device, self.last)
+        for low, high, place, multiplier in self._places(self.homes[device], last):
             for opened, closed in _windows(held, self.groups, low, high):
                 mine = LIST.join(code for code, a, b in held if a < closed and b >= closed)
                 info = (*names, *place[:3], *what, *place[3:], *codes_split(mine))
                 yield Stay(info, multiplier, opened, closed)
 
     def _places(
-        self, homes: Sequence[tuple[Any, ...]]
+        self, homes: Sequence[tuple[Any, ...]], last: int
     ) -> Iterator[tuple[int, int, tuple[str, ...], str]]:
-        """The window cut by installations; stretches without one have empty identifiers."""
-        at, last = self.first, self.last
+        """The window up to `last`, cut by installations; without one identifiers are empty."""
+        at = self.first
         for home in homes:
-            start, end = epoch_or(home[1], at), min(epoch_or(home[2], last), last)
+            start = min(epoch_or(home[1], at), last)
+            end = min(epoch_or(home[2], last), last)
             if start > at:
                 yield at, start, NOWHERE, ""
             at = max(at, start)
@@ -112,14 +119,19 @@ class Histories:
             yield at, last, NOWHERE, ""
 
 
-def histories_of(start: datetime, end: datetime, groups: Sequence[str], among: Q) -> Histories:
-    """The histories of those devices of which an installation, or a membership in one of the
-    groups, begins or ends within a window; `among` narrows both by their `device`."""
+def histories_of(
+    start: datetime, end: datetime, groups: Sequence[str], among: Q, devices: Q
+) -> Histories:
+    """The histories of those devices that were unprovisioned within a window, or of which an
+    installation, or a membership in one of the groups, begins or ends within it; `among` narrows
+    the latter by their `device`, as `devices` the devices."""
     within = Q(valid_from__gt=start, valid_from__lt=end) | Q(valid_to__gt=start, valid_to__lt=end)
     ids = set(Installation.objects.filter(among, within).values_list("device_id", flat=True))
     if groups:
         chosen = Membership.objects.filter(among, within, group__code__in=groups)
         ids.update(chosen.values_list("device_id", flat=True))
+    gone = Device.objects.filter(devices, ended__gt=start, ended__lt=end).order_by()
+    ids.update(gone.values_list("pk", flat=True))
     return histories_of_devices(ids, start, end, groups)
 
 
@@ -135,7 +147,9 @@ def histories_of_devices(
     ):
         homes[home[0]].append(home)
     first, last = int(start.timestamp()), int(end.timestamp())
-    return Histories(first, last, groups, homes, _memberships(ids, start, end))
+    ended = Device.objects.filter(pk__in=sql.id_set(ids), ended__lt=end).order_by()
+    ends = {pk: int(at.timestamp()) for pk, at in ended.values_list("pk", "ended")}
+    return Histories(first, last, groups, homes, _memberships(ids, start, end), ends)
 
 
 def _memberships(ids: Collection[int], start: datetime, end: datetime) -> dict[int, list[Membered]]:

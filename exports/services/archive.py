@@ -11,11 +11,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from exports import formats, places
-from exports.assemble import file_assemble, files_of, segments_write
+from exports.assemble import file_assemble, files_of
 from exports.delivery import sha256_of
 from exports.models import ExportRun, RunFile, RunPart
-from exports.scope import frames_read
-from exports.services.requests import context_of, scope_of
+from exports.services.requests import context_of
+from exports.services.write import part_segments
 
 CHUNK = 1 << 20
 
@@ -67,22 +67,13 @@ def run_rebuild(run: ExportRun) -> list[Rebuilt]:
         raise NotKept("What this run read is no longer kept.")
     form = formats.get(run.format)
     ctx = context_of(run, form)
-    scope = scope_of(run, form, ctx.options)
     found = []
     with TemporaryDirectory(prefix="rebuild-", dir=places.work(run.pk).parent) as folder:
         segments = []
         for part in run.parts.order_by("position").iterator(chunk_size=1):
             path = Path(folder) / str(part.position)
             with path.open("wb") as out:
-                segments += segments_write(
-                    form,
-                    ctx,
-                    frames_read(bytes(part.data), scope),
-                    out,
-                    path=path,
-                    part=part.position,
-                    first_device=part.first_device,
-                )
+                segments += part_segments(run, part, out, path)
         rows = {file.position: file for file in run.files.all()}
         files, _ = files_of(form, ctx, segments)
         for position, (key, parts) in enumerate(files, 1):

@@ -18,7 +18,7 @@ from exports.hooks import MISSED, RUN_FAILED, alarm
 from exports.models import Destination, ExportDefinition, ExportRun
 from exports.scope import Selection
 from exports.services import scopes
-from exports.services.requests import BEGINNING, RunRequest, run_create
+from exports.services.requests import BEGINNING, RunRequest, run_create, selection_of_run
 
 # What decides which readings are sent and how; a change of these is a new version.
 CONTENT = ("format", "options", "channels", "units", "zone", "on_error", "on_unsupported")
@@ -40,12 +40,13 @@ def definition_save(
 ) -> ExportDefinition:
     """Store a definition that has been checked (`full_clean`).
 
-    A new since-last export begins with all that the store holds, or, `from_now`, with what comes
-    from now on. What a change brings into the selection of an old one is owed (backlog).
+    A new since-last export begins with all that the store holds (a flow: the journal), or,
+    `from_now`, with what comes from now on. What a change brings into the selection of an old one
+    is owed (backlog); into that of a flow comes only what arrives afterwards.
     """
     before = _before(definition)
-    if definition.pk is None and from_now:
-        definition.cursor = journal.horizon()
+    if definition.pk is None:
+        _begin(definition, from_now)
     groups, devices = list(groups), list(devices)
     after = Selection(
         tuple(sorted(group.code for group in groups)),
@@ -61,9 +62,19 @@ def definition_save(
     definition.groups.set(groups)
     definition.devices.set(devices)
     definition.destinations.set(destinations)
-    if before is not None and definition.is_since_last and before[0] != after:
+    owes = definition.is_since_last and not definition.is_flow
+    if before is not None and owes and before[0] != after:
         scopes.selection_changed(definition, before[0], after)
     return definition
+
+
+def _begin(definition: ExportDefinition, from_now: bool) -> None:
+    """Where a new definition's cursor and numbers begin."""
+    if from_now:
+        definition.cursor = journal.horizon()
+    elif definition.is_flow:
+        definition.cursor = journal.base_number()
+    definition.next_seq = int((definition.options or {}).get("first_seq", 1))
 
 
 def _before(definition: ExportDefinition) -> tuple[Selection, dict[str, Any]] | None:
@@ -71,7 +82,8 @@ def _before(definition: ExportDefinition) -> tuple[Selection, dict[str, Any]] | 
     if definition.pk is None:
         return None
     stored = ExportDefinition.objects.select_for_update().get(pk=definition.pk)
-    definition.cursor, definition.version = stored.cursor, stored.version
+    for name in ("cursor", "next_seq", "version"):
+        setattr(definition, name, getattr(stored, name))
     return selection_of(stored), _content(stored)
 
 
@@ -121,6 +133,8 @@ def definition_run(
             return found
     since = None
     if start is not None and end is not None:
+        if definition.is_flow:
+            raise NotNow(f"{definition} sends what arrives; export a period by another definition")
         period = (start, end)
     elif definition.is_since_last:
         since, period = definition.cursor, (BEGINNING, timezone.now() + timedelta(days=1))
@@ -190,15 +204,12 @@ def run_again(run: ExportRun, *, user: Any = None) -> ExportRun:
         raise NotNow("Only a finished run can be exported again.")
     if run.parts.count() != run.parts_total or not run.parts_total:
         raise NotNow("What this run read is no longer kept; export the period instead.")
-    chosen = {
-        k: tuple(v) for k, v in run.selection.items() if k not in ("on_error", "on_unsupported")
-    }
     return run_create(
         RunRequest(
             format=run.format,
             start=run.start,
             end=run.end,
-            selection=Selection(**chosen),
+            selection=selection_of_run(run),
             options=run.options,
             zone=run.zone,
             mode="RE",

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from devices import leases
@@ -148,14 +147,24 @@ def _run_commit(
         warnings=tally.warnings.lines(),
     )
     if run.since is not None and run.definition_id and not run.original_id:
-        moved = ExportDefinition.objects.filter(Q(cursor=run.since), pk=run.definition_id).update(
-            cursor=run.horizon
-        )
-        if not moved:
-            raise FileWrong("the cursor of the definition has been moved meanwhile")
-        backlog.backlog_settle(run, left_out)
+        _cursor_move(run, tally.records)
+        if not run.is_flow:
+            backlog.backlog_settle(run, left_out)
     deliveries_create(run)
+    if state == ExportRun.State.EMPTY and run.trigger == ExportRun.Trigger.FLOW:
+        run.delete()  # what arrived was none of this export's: nothing to tell of
     point("run committed, in the transaction")
+
+
+def _cursor_move(run: ExportRun, records: int) -> None:
+    """The definition's cursor, and a flow's numbers, go to where the run has come. FileWrong."""
+    rows = ExportDefinition.objects.filter(pk=run.definition_id, cursor=run.since)
+    moves = {"cursor": run.horizon}
+    if run.is_flow:
+        first = run.options["first_seq"]
+        rows, moves["next_seq"] = rows.filter(next_seq=first), first + records
+    if not rows.update(**moves):
+        raise FileWrong("the cursor of the definition has been moved meanwhile")
 
 
 def deliveries_create(run: ExportRun) -> None:

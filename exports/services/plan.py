@@ -14,7 +14,7 @@ from exports.failpoints import point
 from exports.formats.base import Format
 from exports.models import Backlog, ExportRun, RunPart
 from exports.scope import Frozen, Scope, parts_freeze
-from exports.services import backlog
+from exports.services import backlog, flows
 from exports.services.requests import context_of, scope_of
 from exports.services.wake import wake_run
 
@@ -41,8 +41,13 @@ def run_plan(run: ExportRun) -> None:
         if not run.original_id:
             run.horizon = journal.horizon()
             run.since = _cursor(run)
-        owed = backlog.backlog_for_run(run)
-        frozen = _frozen_again(run) if run.original_id else _frozen(run, form, owed)
+        owed = [] if run.is_flow else backlog.backlog_for_run(run)
+        if run.original_id:
+            frozen = _frozen_again(run)
+        elif run.is_flow:
+            frozen = flows.flow_freeze(run, form)
+        else:
+            frozen = _frozen(run, form, owed)
     point("scope frozen, not stored")
     expected = sum(part.devices for part in frozen)
     limit = run.definition.meters_limit if run.definition else None
@@ -59,6 +64,8 @@ def run_plan(run: ExportRun) -> None:
             run,
             horizon=run.horizon,
             since=run.since,
+            options=run.options,
+            first_received=run.first_received,
             expected=expected,
             parts_total=len(frozen),
             parts_done=0,
@@ -72,7 +79,7 @@ def _cursor(run: ExportRun) -> int | None:
     """How far the definition has come by now: a run may have waited for the one before it."""
     if run.since is None or run.definition is None:
         return run.since
-    run.definition.refresh_from_db(fields=["cursor", "version"])
+    run.definition.refresh_from_db(fields=["cursor", "next_seq", "version"])
     return run.definition.cursor
 
 

@@ -145,16 +145,16 @@ def context_of(run: ExportRun, form: Format) -> WriteContext:
     )
 
 
+def selection_of_run(run: ExportRun) -> Selection:
+    """Which meters and channels a run is of."""
+    names = ("groups", "devices", "channels", "units")
+    return Selection(**{name: tuple(run.selection[name]) for name in names})
+
+
 def scope_of(run: ExportRun, form: Format, options: Mapping[str, Any], **more: Any) -> Scope:
     """What a run reads, from its row alone; `more` are further fields of the scope."""
-    chosen = run.selection
     return Scope(
-        Selection(
-            tuple(chosen["groups"]),
-            tuple(chosen["devices"]),
-            tuple(chosen["channels"]),
-            tuple(chosen["units"]),
-        ),
+        selection_of_run(run),
         run.start,
         run.end,
         run.horizon,

@@ -11,9 +11,9 @@ from django.db.models import Q, QuerySet
 
 from devices.journal import sql
 from devices.models import Channel, Device, Membership
-from devices.services.memberships import MembershipChange
+from devices.services.memberships import MembershipChange, Stay
 from exports.models import Backlog, ExportDefinition
-from exports.models.definitions import SINCE_LAST
+from exports.models.definitions import SINCE_LAST, flow_formats
 from exports.scope import Selection
 from exports.services.backlog import day_bounds
 
@@ -24,36 +24,56 @@ DEVICES_AT_ONCE = 5000
 
 def memberships_changed(changes: Sequence[MembershipChange]) -> None:
     """Called in the transaction that changed memberships, after they were stored."""
-    by_group: dict[int, list[MembershipChange]] = {}
-    for change in changes:
-        by_group.setdefault(change.group_id, []).append(change)
-    definitions = ExportDefinition.objects.filter(period=SINCE_LAST, groups__in=list(by_group))
-    for definition in definitions.distinct():
+    touched = {change.group_id for change in changes}
+    definitions = ExportDefinition.objects.filter(period=SINCE_LAST, cursor__gt=0)
+    definitions = definitions.exclude(format__in=flow_formats())
+    if None not in touched:
+        definitions = definitions.filter(groups__in=touched).distinct()
+    for definition in definitions:
         groups = set(definition.groups.values_list("pk", flat=True))
-        mine = [change for group in groups & by_group.keys() for change in by_group[group]]
+        mine: dict[int, list[MembershipChange]] = {}
+        for change in changes:
+            if change.group_id is None or change.group_id in groups:
+                mine.setdefault(change.device_id, []).append(change)
         _changed_for(definition, groups, mine)
 
 
 def _changed_for(
-    definition: ExportDefinition, groups: set[int], changes: Sequence[MembershipChange]
+    definition: ExportDefinition,
+    groups: set[int],
+    changes: Mapping[int, Sequence[MembershipChange]],
 ) -> None:
-    devices = {change.device_id for change in changes}
+    devices = set(changes)
     if definition.devices.exists():
         devices &= set(definition.devices.values_list("pk", flat=True))
-    stays = _stays(Membership.objects.filter(group__in=groups, device__in=sql.id_set(devices)))
+    members = Membership.objects.filter(group__in=groups, device__in=sql.id_set(devices))
+    stays, ends = _stays(members), _ends(devices)
     added = {}
     for device in devices:
-        after = stays.get(device, [])
-        before = list(after)
-        for change in changes:
-            if change.device_id != device:
+        after = stays.get(device, []) if groups else [ALWAYS]
+        before, end = list(after), ends[device]
+        for change in changes[device]:
+            if change.group_id is None:
+                end = change.old
                 continue
             if change.new is not None and _window(change.new) in before:
                 before.remove(_window(change.new))
             if change.old is not None:
                 before.append(_window(change.old))
-        added[device] = subtract(after, before)
+        added[device] = subtract(_until(after, ends[device]), _until(before, end))
     _owe(definition, added, _channels(definition.channels, definition.units))
+
+
+def _ends(devices: Iterable[int]) -> dict[int, Stay]:
+    """When each device is in the inventory: until it was unprovisioned."""
+    rows = Device.objects.order_by().filter(pk__in=sql.id_set(devices))
+    return {pk: (None, ended) for pk, ended in rows.values_list("pk", "ended")}
+
+
+def _until(windows: Iterable[Window], end: Stay | None) -> list[Window]:
+    """Windows as far as a device was in the inventory."""
+    last = _window(end)[1] if end else ALWAYS[0]
+    return [(start, min(stop, last)) for start, stop in windows if start < last]
 
 
 def selection_changed(definition: ExportDefinition, before: Selection, after: Selection) -> None:
@@ -91,9 +111,9 @@ def _windows(selection: Selection, devices: Mapping[int, str]) -> dict[int, list
         stays = _stays(rows.filter(device__in=sql.id_set(devices)))
     else:
         stays = {device: [ALWAYS] for device in devices}
-    chosen = set(selection.devices)
+    chosen, ends = set(selection.devices), _ends(devices)
     return {
-        device: stays.get(device, []) if not chosen or name in chosen else []
+        device: _until(stays.get(device, ()), ends[device]) if not chosen or name in chosen else []
         for device, name in devices.items()
     }
 

@@ -1,10 +1,12 @@
 """Hints to the workers that there is something to do; nothing depends on them."""
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db import transaction
 from django.utils.module_loading import import_string
 
 WORKERS = 8  # that are woken at most for the parts of a run
+LOOK_AGAIN = 1  # second between two looks for flows
 
 
 def wake_run(pieces: int = 1) -> None:
@@ -15,6 +17,12 @@ def wake_run(pieces: int = 1) -> None:
 def wake_deliver() -> None:
     """After the commit: a worker for the deliveries."""
     _hint("exports.tasks.deliver", 1)
+
+
+def wake_flush() -> None:
+    """After a batch's commit: look for flows in a second; one hint a second, of however many."""
+    if settings.BROKER_URL and cache.add("flush-hinted", True, LOOK_AGAIN):
+        import_string("exports.tasks.flush").apply_async(countdown=LOOK_AGAIN, retry=False)
 
 
 def _hint(name: str, times: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 from django.db.models import F
 
@@ -11,6 +12,7 @@ from exports.assemble import Segment, segments_write
 from exports.failpoints import point
 from exports.models import ExportRun, RunPart
 from exports.scope import frames_read
+from exports.services import flows
 from exports.services.requests import context_of, scope_of
 
 
@@ -20,20 +22,9 @@ def part_write(run: ExportRun, part: RunPart) -> None:
     The part's file has a name of this worker's own: two that both believe the part to be theirs
     do not write to one file, and only the one that still has the lease stores its path.
     """
-    form = formats.get(run.format)
-    ctx = context_of(run, form)
-    scope = scope_of(run, form, ctx.options)
     path = places.work(run.pk) / f"{part.position:06}-{part.attempts}-{os.getpid()}.part"
     with leases.held(part) as lost, path.open("wb") as out:
-        segments = segments_write(
-            form,
-            ctx,
-            frames_read(bytes(part.data), scope),
-            out,
-            path=path,
-            part=part.position,
-            first_device=part.first_device,
-        )
+        segments = part_segments(run, part, out, path)
         if lost.is_set():
             path.unlink()
             raise leases.LeaseLost(str(part))
@@ -43,6 +34,23 @@ def part_write(run: ExportRun, part: RunPart) -> None:
     )
     ExportRun.objects.filter(pk=run.pk).update(parts_done=F("parts_done") + 1)
     point("part stored")
+
+
+def part_segments(run: ExportRun, part: RunPart, out: BinaryIO, path: Path) -> list[Segment]:
+    """The bytes of a part, from what its run froze. FormatError, OSError."""
+    if run.is_flow:
+        return flows.rows_write(part, out, path)
+    form = formats.get(run.format)
+    ctx = context_of(run, form)
+    return segments_write(
+        form,
+        ctx,
+        frames_read(bytes(part.data), scope_of(run, form, ctx.options)),
+        out,
+        path=path,
+        part=part.position,
+        first_device=part.first_device,
+    )
 
 
 def run_written(run: ExportRun) -> bool:

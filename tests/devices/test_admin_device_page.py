@@ -1,10 +1,12 @@
 """The page of a device, and its form."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from devices.models import Device, Installation, Membership
+from devices.services.secrets import secret_seal
 from tests.devices import fleet
 from tests.people import log_in
 
@@ -36,6 +38,42 @@ def test_the_page_shows_who_the_device_is_and_what_it_brought(operator):
     assert "45812.347" in page
     assert "40 missing" in page
     assert "25 h day" in page  # the week has the first of November
+
+
+def test_the_page_shows_what_is_recorded_but_never_the_pin(operator):
+    device = fleet.make_devices(1)[0]
+    page = page_of(operator, device)
+    assert "Communication" not in page
+    assert "Unprovisioned</dt>" not in page
+    Device.objects.filter(pk=device.pk).update(
+        comm_type="LTE",
+        comm_address="10.0.0.7",
+        address="1 Main St",
+        city="Jackson",
+        postal_code="39201",
+        region="MS",
+        phase="ABC",
+        latitude=Decimal("32.2988"),
+        longitude=Decimal("-90.1848"),
+        ct_ratio=Decimal(40),
+        pt_ratio=Decimal(1),
+        install_date=LAST.date(),
+        removal_date=LAST.date(),
+        schedule_profile="HOURLY",
+        provision_at=LAST,
+        pin=secret_seal("4711"),
+        state="unprovisioned",
+        ended=LAST,
+    )
+    page = page_of(operator, device)
+    for said in (
+        *("LTE 10.0.0.7", "1 Main St, 39201 Jackson, MS", "32.2988, -90.1848", "CT 40, PT 1"),
+        *("<dd>ABC</dd>", "<dd>2026-11-08</dd>", "HOURLY", "2026-11-08 00:00"),
+        "Unprovisioned</dt>",
+    ):
+        assert said in page
+    assert "4711" not in page
+    assert Device.objects.get(pk=device.pk).pin not in page
 
 
 def test_the_page_ends_with_the_newest_readings_not_with_today(operator):

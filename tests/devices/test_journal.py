@@ -124,6 +124,19 @@ def test_channels_of_several_grids_come_back_in_the_order_asked():
     ]
 
 
+@pytest.mark.parametrize("versions", [True, False])
+def test_a_channel_of_another_grid_between_those_asked_for_is_left_out(versions):
+    device = device_make()
+    kinds = [(1, 900), (2, 3600), (3, 900)]
+    channels = [channel_make(device, number=n, seconds=s) for n, s in kinds]
+    batch_post([entry_of(channel, D, 0, [number]) for number, channel in enumerate(channels, 1)])
+    journal.fold_all()
+    asked = [journal.ChannelKey.of(channel) for channel in (channels[0], channels[2])]
+    period = (D * DAY, D * DAY + 900)
+    [table] = journal.tables_read(asked, *period, versions=versions)
+    assert table.counts.tolist() == [[1], [3]]
+
+
 def test_an_empty_period_has_no_slots():
     channel = channel_make()
     assert journal.series_read([channel], D * DAY, D * DAY)[0].ends.size == 0

@@ -6,10 +6,30 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
+from tests import servers
 from tests.installation import ROOT, Installation
+
+
+@contextmanager
+def in_database(site: "Site", request: Any) -> Iterator[None]:
+    """A site on the kind of database that the suite runs on, with one of its own."""
+    with site:
+        if not settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
+            yield
+            return
+        server = request.getfixturevalue("postgres_server")
+        with servers.postgres_database(server, f"tms_site_{time.time_ns()}") as url:
+            site.environment["TMS_DATABASE_URL"] = url
+            yield
+            site.__exit__(None, None, None)
 
 
 class Site(Installation):

@@ -4,18 +4,15 @@ import hashlib
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from exports.failpoints import POINTS
-from tests import servers
 from tests.installation import PATIENCE, ROOT
-from tests.outside.site import Site
+from tests.outside.site import Site, in_database
 
 MAKE = """
 from devices.models import FunctionalGroup
@@ -136,19 +133,11 @@ class Exporting(Site):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, request) -> Iterator[Exporting]:
-    with Exporting(tmp_path_factory.mktemp("faults") / "var") as made:
-        if settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
-            server = request.getfixturevalue("postgres_server")
-            with servers.postgres_database(server, f"tms_faults_{time.time_ns()}") as url:
-                made.environment["TMS_DATABASE_URL"] = url
-                made.prepare()
-                made.provision()
-                yield made
-                made.__exit__(None, None, None)
-        else:
-            made.prepare()
-            made.provision()
-            yield made
+    made = Exporting(tmp_path_factory.mktemp("faults") / "var")
+    with in_database(made, request):
+        made.prepare()
+        made.provision()
+        yield made
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """The row of an import: made first, claimed by who works on it, cancelled, looked at.
 
-Work on an import is claimed with a lease, by conditional update. Who has lost the lease (its
-process slept, or died and another went on) finds its token gone at the next step, and its
-transaction is rolled back.
+Work on an import is claimed with a lease (devices.leases). Who has lost it (its process slept, or
+died and another went on) finds the import another's at the next step, and its transaction is
+rolled back.
 """
 
 import hashlib
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
@@ -20,6 +19,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from devices import leases
 from devices.imports.codes import DEVICE_CODES, GROUP_CODES, Code
 from devices.imports.columns import (
     DEVICE_ACTIONS,
@@ -34,7 +34,6 @@ from devices.imports.text import FileRefused, Limits
 from devices.models import ImportJob, ImportPiece
 from devices.services.secrets import bytes_open, bytes_seal
 
-LEASE = timedelta(seconds=90)
 PIECE = 1 << 20
 MAX_TRIES = 5  # of a job over which its workers die
 DEVICES, GROUPS = ImportJob.Kind.DEVICES, ImportJob.Kind.GROUPS
@@ -124,10 +123,13 @@ def import_create(
             continue
 
 
-def pieces_store(job: ImportJob, chunks: Iterable[bytes]) -> None:
-    """Keep an uploaded file until it has been read. FileRefused when it is too large."""
-    digest, size, number, held = hashlib.sha256(), 0, 0, bytearray()
+def pieces_store(job: ImportJob, chunks: Iterable[bytes], size: int = 0) -> None:
+    """Keep an uploaded file until it has been read. FileRefused when it is too large: before
+    anything is kept, where its size is known."""
     most = limits().bytes
+    if size > most:
+        raise FileRefused("too_large", n=most)
+    digest, size, number, held = hashlib.sha256(), 0, 0, bytearray()
     for chunk in chunks:
         size += len(chunk)
         if size > most:
@@ -175,10 +177,8 @@ def stream_note(job: ImportJob, stream: BinaryIO) -> None:
 
 def job_claim(job: ImportJob, states: Iterable[str], into: str) -> bool:
     """Take an import that is in one of these states, and free, to work on; False: not free."""
-    now, token = timezone.now(), secrets.token_hex(16)
-    free = Q(lease=None) | Q(lease__lt=now)
-    claimed = ImportJob.objects.filter(free, pk=job.pk, state__in=list(states), cancel=False)
-    if not claimed.update(state=into, token=token, lease=now + LEASE, tries=F("tries") + 1):
+    ready = Q(state__in=list(states), cancel=False)
+    if not leases.claim(job, ready, state=into, tries=F("tries") + 1):
         return False
     job.refresh_from_db()
     return True
@@ -186,15 +186,15 @@ def job_claim(job: ImportJob, states: Iterable[str], into: str) -> bool:
 
 def job_beat(job: ImportJob, **noted: Any) -> None:
     """Stay at work, and note progress. Lost when it is another's, or cancelled."""
-    mine = ImportJob.objects.filter(pk=job.pk, token=job.token, cancel=False)
-    if not mine.update(lease=timezone.now() + LEASE, **noted):
+    mine = ImportJob.objects.filter(pk=job.pk, worker=job.worker, cancel=False)
+    if not mine.update(lease_until=timezone.now() + leases.seconds(), **noted):
         raise Lost(str(job))
 
 
 def job_end(job: ImportJob, state: str, **noted: Any) -> None:
     """End the work on an import, in the transaction of what was done. Lost as `job_beat`."""
-    noted |= {"state": state, "token": "", "lease": None, "progress": 100, "tries": 0}
-    mine = ImportJob.objects.filter(pk=job.pk, token=job.token, cancel=False)
+    noted |= {"state": state, "worker": "", "lease_until": None, "progress": 100, "tries": 0}
+    mine = ImportJob.objects.filter(pk=job.pk, worker=job.worker, cancel=False)
     if not mine.update(**noted):
         raise Lost(str(job))
     job.refresh_from_db()
@@ -222,12 +222,10 @@ def import_turn_down(job: ImportJob) -> None:
 
 def cancelled_clear(job: ImportJob) -> bool:
     """Clear away what a cancelled import has staged, unless somebody is still at it."""
-    now = timezone.now()
-    free = Q(token="") | Q(lease__lt=now)
     with transaction.atomic():
-        mine = ImportJob.objects.filter(free, pk=job.pk, cancel=True)
+        mine = ImportJob.objects.filter(leases.free(job), pk=job.pk, cancel=True)
         state = State.APPLIED if _applied_in_part(job) else State.CANCELLED
-        ended = {"state": state, "cancel": False, "token": "", "lease": None}
+        ended = {"state": state, "cancel": False, "worker": "", "lease_until": None}
         if not mine.update(**ended):
             return False
         job.pieces.all().delete()

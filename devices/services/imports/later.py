@@ -6,6 +6,7 @@ from itertools import groupby
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -72,7 +73,13 @@ def _rows_do(job_id: int, at: datetime, numbers: list[int]) -> None:
 
 
 def _alarm(job: ImportJob, number: int, code: str, message: str) -> None:
-    """Tell the operators, by the hooks of TMS_IMPORT_ALARMS and in the log."""
+    """Tell the operators, by the house's alarms and in the log."""
     logger.error("import %s: %s refused when due: %s", job.batch, code, message)
-    for name in settings.TMS_IMPORT_ALARMS:
-        import_string(name)(job, number, code, message)
+    for name in settings.TMS_ALARM_HOOKS:
+        import_string(name)(
+            code="TMS_IMPORT",
+            title=f"Import {job.batch}: row {number} was refused when it was due",
+            key=f"import {job.batch} row {number}",
+            text=f"{job.filename}: {code} {message}",
+            link=reverse("admin:devices_importjob_change", args=[job.pk]),
+        )

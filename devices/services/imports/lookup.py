@@ -74,20 +74,20 @@ def states_load(
 
     With a job: as the rows of its step have left them, which are not applied yet.
     """
-    in_use = ~Q(state=Device.State.UNPROVISIONED)
-    bases = _bases(
-        Q(device_id__in=text_set(keys)) | (in_use & Q(meter_number__in=text_set(meters))),
-        catalogues,
-    )
+    # One question an index: asked for both at once, the database would look at every device.
+    bases = _bases(Q(device_id__in=text_set(keys)), catalogues)
+    owned = {state.record["meter_number"] for state in bases.values() if state.active}
+    if further := meters - owned:
+        in_use = ~Q(state=Device.State.UNPROVISIONED)
+        bases |= _bases(in_use & Q(meter_number__in=text_set(further)), catalogues)
     if job is None:
         return Found(bases, dict(bases))
     mine = ImportRecord.objects.filter(job=job, step=step, side=AFTER)
     known = keys | bases.keys()
     records = {
         row[0]: row
-        for row in mine.filter(
-            Q(key__in=text_set(known)) | Q(meter_number__in=text_set(meters))
-        ).values_list("key", "device", "changed_at", *RECORD)
+        for wanted in (Q(key__in=text_set(known)), Q(meter_number__in=text_set(meters)))
+        for row in mine.filter(wanted).values_list("key", "device", "changed_at", *RECORD)
     }
     if further := records.keys() - known:
         bases |= _bases(Q(device_id__in=text_set(further)), catalogues)

@@ -37,6 +37,11 @@ from devices.services.imports.steps import (
     step_write,
 )
 from devices.services.imports.tables import column_of, run, text_set
+from devices.services.memberships import (
+    memberships_changed,
+    whereabouts_changes,
+    whereabouts_of,
+)
 
 FORCE = "devices.force_importjob"
 UNDO = "devices.undo_importjob"
@@ -112,7 +117,7 @@ def _step_undo(
         # The others of the step are back already: to this undo they are as if not in it.
         _conflicts_note(job, _others(job, step, only), Why.KEPT)
     found = conflicts_find(job, step, AFTER)
-    now = timezone.now()
+    was, now = whereabouts_of(found if force else ()), timezone.now()
     if force:
         _now_as_after(job, step, found)
     else:
@@ -124,6 +129,8 @@ def _step_undo(
     _unprovision(kept, now, user, reason)
     step_write(job, step, to=BEFORE, user_id=user.pk if user else job.user_id, reason=reason)
     hooks_call(job, step, undone=True)
+    # Of what is insisted on, the hooks know only from where the step had left it.
+    memberships_changed(whereabouts_changes(was, whereabouts_of(found if force else ())))
 
 
 def _conflicts_note(job: ImportJob, keys: list[str], why: str) -> None:
@@ -194,8 +201,9 @@ def _unprovision(
     """Devices that stay for their readings end now: unprovisioned, nowhere, in no group."""
     devices = list(Device.objects.filter(device_id__in=text_set(keys)))
     for device in devices:
-        device.state, device.changed_at, device.provision_at = Device.State.UNPROVISIONED, now, None
-    columns = ["state", "changed_at", "provision_at"]
+        device.state, device.provision_at = Device.State.UNPROVISIONED, None
+        device.changed_at = device.ended = now
+    columns = ["state", "changed_at", "provision_at", "ended"]
     bulk_update_with_history(
         devices, Device, columns, batch_size=500, default_user=user, default_change_reason=reason
     )

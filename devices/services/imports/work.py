@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import BinaryIO
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 
+from devices import leases
 from devices.imports.options import Options
 from devices.imports.text import FileRefused
 from devices.models import ImportJob, ImportRow
@@ -43,7 +43,10 @@ def import_read(job: ImportJob) -> bool:
     if not job_claim(job, TO_READ, State.READING):
         return False
     try:
-        with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as stream:
+        with (
+            leases.held(job),
+            tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as stream,
+        ):
             for piece in pieces_of(job):
                 stream.write(piece)
             stream.seek(0)
@@ -58,16 +61,17 @@ def import_do(job: ImportJob) -> bool:
     if not job_claim(job, TO_APPLY, State.APPLYING):
         return False
     try:
-        import_apply(job)
+        with leases.held(job):
+            import_apply(job)
     except Lost:
         cancelled_clear(job)
     return True
 
 
-def import_receive(job: ImportJob, chunks: Iterable[bytes]) -> None:
+def import_receive(job: ImportJob, chunks: Iterable[bytes], size: int = 0) -> None:
     """Keep an uploaded file; a small one is read at once, another by a worker."""
     try:
-        pieces_store(job, chunks)
+        pieces_store(job, chunks, size)
     except FileRefused as refused:
         if job_claim(job, TO_READ, State.READING):
             import_refuse(job, refused)
@@ -86,35 +90,35 @@ def import_go(job: ImportJob) -> None:
 
 def imports_sweep() -> bool:
     """Do the next piece of work there is; True when there may be more."""
-    now = timezone.now()
-    free = Q(lease=None) | Q(lease__lt=now)
-    for job in ImportJob.objects.filter(free, cancel=True):
+    for job in ImportJob.objects.filter(cancel=True):
         cancelled_clear(job)
-    work = ImportJob.objects.filter(free, state__in=(*TO_READ, *TO_APPLY)).order_by("pk")
-    job = work.first()
-    if job is None:
-        return rows_due()
+    waiting = ImportJob.objects.filter(state__in=(*TO_READ, *TO_APPLY)).order_by("pk")
+    return any(map(_piece_do, waiting)) or rows_due()
+
+
+def _piece_do(job: ImportJob) -> bool:
+    """Read or apply an import; False: another is at it."""
     if job.tries >= MAX_TRIES:
-        _give_up(job)
-    elif job.state in TO_READ:
-        import_read(job)
-    else:
-        try:
-            import_do(job)
-        except Stale as stale:
-            logger.info("import %s: %s", job.batch, stale)
-    return True
+        return _give_up(job)
+    if job.state in TO_READ:
+        return import_read(job)
+    try:
+        return import_do(job)
+    except Stale as stale:
+        logger.info("import %s: %s", job.batch, stale)
+        return True
 
 
-def _give_up(job: ImportJob) -> None:
-    """An import over which workers died again and again ends, and says so."""
+def _give_up(job: ImportJob) -> bool:
+    """An import over which workers died again and again ends, and says so; False: it is held."""
     if not job_claim(job, (*TO_READ, *TO_APPLY), job.state):
-        return
+        return False
     logger.error("import %s was given up after %d tries", job.batch, MAX_TRIES)
     if job.state in TO_READ:
         import_refuse(job, FileRefused("not_text"))
     else:
         job_end(job, State.PREVIEW)
+    return True
 
 
 def imports_expire() -> int:
@@ -152,7 +156,8 @@ def file_import(
         import_refuse(job, refused)
         return job
     job_claim(job, TO_READ, State.READING)
-    import_stage(job, stream)
+    with leases.held(job):
+        import_stage(job, stream)
     if job.state != State.PREVIEW:
         return job
     if job.held or (options.all_or_nothing and job.counts.get("ERROR")):

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, ClassVar, Literal, cast
 
 from devices.readings import Frame, MeterData
 from exports.formats.base import Format, Inventory, ReadReport, Table, Tally, WriteContext
-from exports.formats.options import OptionError, Options
 from exports.formats.rte.arrivals import Arrivals, Gather
 from exports.formats.rte.documentation import documentation
 from exports.formats.rte.reader import Reader
@@ -32,17 +31,10 @@ class Rte(Format):
     extension = "csv"
     intervals = True
     registers = True
+    flow = True
     default_name = "RTE_{export}_{utc:yyyyMMddTHHmmssfff}_{seq:12}.csv"
     options = OPTIONS
     layouts: ClassVar[Any] = (ROW, HEADER, TRAILER)
-
-    def options_clean(
-        self, given: Mapping[str, object], use: Literal["write", "read"] | None = None
-    ) -> Options:
-        options = super().options_clean(given, use)
-        if options.get("append") and options.get("control"):
-            raise OptionError("append", "option append: not with control, whose T ends a file")
-        return options
 
     def order(self, options: Mapping[str, Any]) -> str:
         return "device_id"
@@ -105,7 +97,7 @@ class Rte(Format):
         """A live file: arrivals in their order, Seq from option `first_seq` on.
 
         `last_seq`: the last number that the definition gave, RTE01 if the file does not go on
-        after it. With `append` and a file begun, the caller takes what follows the names.
+        after it.
         """
         first = ctx.options["first_seq"]
         if first <= last_seq:
@@ -113,12 +105,19 @@ class Rte(Format):
         tally = Tally()
         out = self.passing(ctx, out)
         self.begin(ctx, out, tally)
-        run, devices = Run(ctx), set[str]()
+        devices = set[str]()
         for arrivals in lots:
-            devices |= arrivals_write(arrivals, run, out, tally)
+            devices |= self.write_lot(arrivals, ctx, out, tally)
         tally.meters = len(devices)
         self.finish(ctx, out, tally)
         return tally
+
+    def write_lot(
+        self, arrivals: Arrivals, ctx: WriteContext, out: BinaryIO, tally: Tally
+    ) -> set[str]:
+        """The rows of a lot, numbered by `passing` on their way into a file; the ids of their
+        devices, which the tally does not count."""
+        return arrivals_write(arrivals, Run(ctx), out, tally)
 
     def verify(self, stream: BinaryIO, ctx: WriteContext) -> list[str]:
         """Rows and sums against T, Seq against itself: by the reader, which shares no text with

@@ -88,8 +88,6 @@ OPTIONS = (
     #      name                 kind       default
     Option("names",             "yes_no",  True, "a line of column names"),
     Option("control",           "yes_no",  False, "first line `H`, last line `T`"),
-    Option("append",            "yes_no",  False,
-           "a live export's flushes go into one file until it is full; not with control"),
     Option("send_missing",      "yes_no",  None,
            "slots known missing are sent; default: those of a scheduled retrieval (Origin SC)"),
     Option("include",           "choice",  "both", "what is written",
@@ -98,7 +96,7 @@ OPTIONS = (
            "an applied multiplier is divided out, MultiplierApplied is N"),
     Option("line_end",          "choice",  "CRLF", "end of each line", choices=("CRLF", "LF")),
     Option("first_seq",         "integer", 1,
-           "Seq of the first row; a live export takes it from its definition",
+           "Seq of the first row; of a live export that of its first file, the others go on",
            minimum=1, maximum=LAST_SEQ),
     Option("zone",              "zone",    None, "of instants read without offset", use="read"),
     Option("strict",            "yes_no",  False,

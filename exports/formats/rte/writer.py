@@ -213,6 +213,8 @@ class Numbering:
         cells = np.frombuffer(bytearray(lines), np.uint8)
         ends = np.flatnonzero(cells == LINE_FEED) + 1
         starts = np.concatenate(([0], ends[:-1]))
+        while len(short := np.flatnonzero(cells[starts] == 0)):
+            starts[short] += 1  # the line before left room: its revision has fewer digits
         starts = starts[cells[starts + SEQ_AT] == 0] + SEQ_AT
         first, done = self._given(len(starts)), 0
         while done < len(starts):

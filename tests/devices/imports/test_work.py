@@ -31,7 +31,7 @@ def received(text: str = TEXT, **options) -> ImportJob:
 
 def lapse(job: ImportJob) -> None:
     """Let the lease of a dead worker run out."""
-    ImportJob.objects.filter(pk=job.pk).update(lease=timezone.now() - timedelta(seconds=1))
+    ImportJob.objects.filter(pk=job.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
 
 def state_of(job: ImportJob) -> str:
@@ -136,7 +136,7 @@ def test_who_has_lost_the_lease_changes_nothing():
     job = preview(TEXT)
     apply.import_queue(job, user=None)
     assert jobs.job_claim(job, work.TO_APPLY, "applying")
-    ImportJob.objects.filter(pk=job.pk).update(token="another's")
+    ImportJob.objects.filter(pk=job.pk).update(worker="elsewhere/0/1/1/1")
     with pytest.raises(jobs.Lost):
         apply.import_apply(job)
     assert Device.objects.get().notes == "old"

@@ -21,7 +21,7 @@ from devices.readings import (
     RegisterValue,
     Status,
 )
-from exports.formats.base import FormatError, OptionError
+from exports.formats.base import FormatError
 from exports.formats.rte import Arrivals
 from exports.formats.rte.tables import LAST_SEQ
 from tests.exports.formats.rte_cases import METER, QUARTERS, TOTAL, Version, arrivals_of
@@ -204,9 +204,7 @@ def test_two_channels_of_one_number_and_end_are_one_key() -> None:
         write(Frame.of([MeterData(DeviceInfo("D1"), tuple(found))]))
 
 
-def test_options_that_do_not_go_together() -> None:
-    with pytest.raises(OptionError, match="append: not with control"):
-        context(append="yes", control="yes")
+def test_an_empty_file_is_made_with_control_lines_only() -> None:
     assert RTE.when_empty(context(control="yes").options) == "write"
     assert RTE.when_empty(context().options) == "none"
     assert RTE.wants_arrivals({})
