@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from devices.readings import Arrival, Frame, RegisterRead, RegisterValue, Status, instant
+from devices.readings import ABSENT, Arrival, Frame, RegisterRead, RegisterValue, Status, instant
 from exports.formats.base import FormatError
 from tests.exports.formats.hhf_cases import CASES
 from tests.exports.formats.records216_frames import periods, sound_frames, wild_frames
@@ -84,7 +84,10 @@ def test_what_was_written_reads_back(data: st.DataObject) -> None:
             }
             for series in meter.series
         }
-        assert found == expected(sent[meter.device.device_id], period)
+        one = sent[meter.device.device_id]
+        # Who has register reads or events alone has no channels in the file.
+        arrived = any((series.status & ABSENT == 0).any() for series in one.series)
+        assert found == (expected(one, period) if arrived else {})
 
 
 @QUIET
