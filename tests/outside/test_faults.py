@@ -165,7 +165,8 @@ def test_a_worker_dies(site, watcher, number):
     rebuilt = site.done("shell", "-v", "0", "-c", REBUILD.format(run=run))
     assert rebuilt.strip() == "[True]"  # P3
     other.send_signal(signal.SIGTERM)
-    assert other.wait(PATIENCE) == 0
+    # Where the first one had done all, this one may not yet have come so far as to end itself.
+    assert other.wait(PATIENCE) in (0, -signal.SIGTERM)
     names = sorted(path.name for path in (site.data_dir / "exports").glob("[!.]*"))
     assert names == sorted(p.name for p in site.outbox.glob("*.txt"))  # no twin
     for path, digest in watcher.seen.items():  # P4: as it was first seen, so it is
