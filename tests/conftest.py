@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -18,6 +19,11 @@ from playwright.sync_api import Browser, sync_playwright
 from tests import servers
 from tests.installation import Installation
 from tests.smtp import Postbox, smtp_server
+
+# In CI the generated cases are the same each time; elsewhere they are new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
