@@ -26,12 +26,11 @@ from exports.formats.hhf.tables import (
 from exports.formats.kinds import MINUTE
 from exports.formats.layout import Record
 from exports.formats.records216.layouts import CELLS_SIZE, CELLS_START
-from exports.formats.records216.reading import RecordError
+from exports.formats.records216.reading import RecordError, remembered
 from exports.formats.records216.units import ONE, UnitReader
 from exports.formats.records216.words import register_mask
 from exports.formats.zones import local_instants, local_time
 
-KEPT = 1 << 16  # headers remembered at most
 ENTRIES = slice(CELLS_START, CELLS_START + CELLS_SIZE)
 CLASSES_READ = {letter: name for name, letter in CLASSES.items()}
 EVENTS_READ = {code: name for name, code in reversed(EVENT_CODES.items())}
@@ -128,17 +127,7 @@ class Parser:
     def channel(self, raw: bytes) -> Header:
         """RecordError."""
         key = (raw[24:60], raw[76:92])
-        header = self.headers.get(key)
-        if header is None:
-            try:
-                header = self._header(raw)
-            except RecordError as error:
-                header = error
-            if len(self.headers) < KEPT:
-                self.headers[key] = header
-        if isinstance(header, RecordError):
-            raise header
-        return header
+        return remembered(self.headers, key, lambda: self._header(raw))
 
     def _header(self, raw: bytes) -> Header:
         names = [one.name for one in CHANNEL_HEADER.fields[3:] if one.name not in OWN]

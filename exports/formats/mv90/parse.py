@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 from exports.formats.binary import Pointed
 from exports.formats.kinds import MINUTE
 from exports.formats.mv90.tables import CHANNEL_HEADER, METER
-from exports.formats.records216.reading import RecordError
+from exports.formats.records216.reading import KEPT, RecordError, remembered
 from exports.formats.records216.scan import Form, most_cells
 from exports.formats.records216.units import SECONDS, UnitReader
 from exports.formats.zones import local_instants, local_time, standard_offset, year_of
 
 Registers = tuple[Decimal | None, Decimal | None]
-KEPT = 1 << 16  # headers remembered at most
 READINGS = slice(CHANNEL_HEADER.field("STRTMTR").start, CHANNEL_HEADER.field("reserved_125").start)
 TIMES = CHANNEL_HEADER.field("TA_START").start
 STOP = CHANNEL_HEADER.field("TA_STOP")
@@ -85,17 +84,7 @@ class Parser:
     def channel(self, record: bytes, daylight: bool) -> Header:
         """RecordError."""
         key = (record[TIMES : READINGS.start] + record[READINGS.stop :], daylight)
-        header = self.headers.get(key)
-        if header is None:
-            try:
-                header = self._header(record, daylight)
-            except RecordError as error:
-                header = error
-            if len(self.headers) < KEPT:
-                self.headers[key] = header
-        if isinstance(header, RecordError):
-            raise header
-        return header
+        return remembered(self.headers, key, lambda: self._header(record, daylight))
 
     def channel_readings(self, record: bytes) -> Registers:
         """Start and stop reading; both 0: none. RecordError."""

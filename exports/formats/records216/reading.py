@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,9 @@ KEY = INTERVALS.field("device")
 KEY_BYTES = slice(KEY.start, KEY.start + KEY.size)
 BATCH = 2048  # records whose cells are in memory at once, about
 NUMBERS = range(1, 1000)  # of channels
+KEPT = 1 << 16  # headers remembered at most
+K = TypeVar("K")
+H = TypeVar("H")
 
 
 class RecordError(Exception):
@@ -45,6 +48,21 @@ class RecordError(Exception):
         super().__init__(code)
         self.code = code
         self.words = words
+
+
+def remembered(known: dict[K, H | RecordError], key: K, make: Callable[[], H]) -> H:
+    """What `make` reads, done once for all headers of one key. RecordError, each time anew."""
+    header = known.get(key)
+    if header is None:
+        try:
+            header = make()
+        except RecordError as error:
+            header = error
+        if len(known) < KEPT:
+            known[key] = header
+    if isinstance(header, RecordError):
+        raise header
+    return header
 
 
 class Meter(NamedTuple):
