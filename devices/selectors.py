@@ -27,6 +27,7 @@ from devices.models import (
 
 SEARCH_LIMIT = 500
 COUNT_LIMIT = 10_000
+NAMESAKES = 20  # devices that bear one number: a device id has one, a reused meter number a few
 DEVICE_IDENTIFIERS = ("device_id", "meter_number", "serial_number")
 INSTALLATION_IDENTIFIERS = (
     *("service_point_id", "account_id", "premise_id", "transformer_id", "feeder_id"),
@@ -83,6 +84,12 @@ def devices_for_search(text: str, limit: int = SEARCH_LIMIT) -> Found:
                 reasons.popitem()
                 return Found(reasons, True)
     return Found(reasons, False)
+
+
+def devices_for_identifier(text: str) -> list[Device]:
+    """Devices with just this device id or meter number, for searches of what they sent."""
+    named = Device.objects.filter(Q(device_id=text) | Q(meter_number=text)).order_by()
+    return list(named[:NAMESAKES])
 
 
 def device_for_address(text: str) -> Device | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from events.failpoints import passing
 from exports.formats import mrc
 from exports.formats.base import FormatError
+from exports.sinks import folder_sync
 
 NAME_MAX = 200
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -84,7 +85,7 @@ class RouteFile:
         passing("rotate")
         try:
             os.rename(self.path, target)
-            _sync_folder(self.path.parent)
+            folder_sync(self.path.parent)
         except OSError as error:
             raise _unwritable(error) from error
         passing("rotated")
@@ -153,7 +154,7 @@ class OpenFile:
             self._cut(self.size)
             raise _unwritable(error) from error
         if self.size == 0:
-            _sync_folder(self.file.path.parent)
+            folder_sync(self.file.path.parent)
         self.size += len(data)
         passing("flushed")
         return there
@@ -174,14 +175,6 @@ def _is_at(handle: int, path: Path) -> bool:
     except FileNotFoundError:
         return False
     return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(error: OSError) -> FormatError:

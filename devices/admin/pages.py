@@ -23,6 +23,19 @@ class PlainRelations:
         return field
 
 
+class ReadOnly:
+    """Rows to look at: whatever the role, none is added, changed or deleted."""
+
+    def has_add_permission(self, request) -> bool:
+        return False
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return False
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return False
+
+
 class RowHistory(SimpleHistoryAdmin):
     """The history of a row: who changed what and when, to look at."""
 
@@ -60,7 +73,7 @@ class RowPages(KeysetAdmin):
         return row
 
 
-class PageAdmin(RowPages):
+class PageAdmin(ReadOnly, RowPages):
     """A list whose rows lead to a page of its own template; nothing is edited on it."""
 
     page_template = ""
@@ -72,12 +85,3 @@ class PageAdmin(RowPages):
     def change_view(self, request, object_id, form_url="", extra_context=None):
         row = self.row_or_404(request, object_id)
         return self.render_page(request, self.page_template, row, self.page_context(request, row))
-
-    def has_add_permission(self, request) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False

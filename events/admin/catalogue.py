@@ -6,21 +6,18 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
-from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from devices.models import Device
+from devices.admin.pages import ReadOnly
+from devices.selectors import devices_for_identifier
 from events.helping import help_for
 from events.models import Category, Event, EventAlias, EventType, Severity
 from events.selectors import events_received_since
 from events.services.mapping import alias_apply
 from tms.keyset import KeysetAdmin
-
-# Devices that a search may name at once: an identifier has one device, a reused number a few.
-DEVICES_FOUND = 20
 
 
 class ChoiceFilter(admin.SimpleListFilter):
@@ -84,7 +81,7 @@ class EventTypeFilter(admin.SimpleListFilter):
 
 
 @admin.register(Event)
-class EventAdmin(KeysetAdmin):
+class EventAdmin(ReadOnly, KeysetAdmin):
     """Looked at, never edited; newest arrivals first."""
 
     list_display = (
@@ -116,8 +113,7 @@ class EventAdmin(KeysetAdmin):
         term = search_term.strip()
         if not term or "\0" in term:
             return queryset, False
-        named = Device.objects.filter(Q(device_id=term) | Q(meter_number=term)).order_by()
-        return queryset.filter(device__in=list(named[:DEVICES_FOUND])), False
+        return queryset.filter(device__in=devices_for_identifier(term)), False
 
     @admin.display(description="time")
     def time_shown(self, event: Event) -> str:
@@ -132,15 +128,6 @@ class EventAdmin(KeysetAdmin):
     @admin.display(description="value")
     def value_shown(self, event: Event) -> str | None:
         return event.value_words or None
-
-    def has_add_permission(self, request) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False
 
 
 @admin.register(EventType)

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from devices.admin.pages import PageAdmin
-from devices.models import Device
-from events.admin.catalogue import DEVICES_FOUND, CategoryFilter
+from devices.selectors import devices_for_identifier
+from events.admin.catalogue import CategoryFilter
 from events.models import Event, Incident
 from events.pairing import SLACK
 from events.selectors.incidents import incidents_open, outages_now, outages_over_time, period_of
@@ -63,8 +63,7 @@ class IncidentAdmin(PageAdmin):
         term = search_term.strip()
         if not term or "\0" in term:
             return queryset, False
-        named = Device.objects.filter(Q(device_id=term) | Q(meter_number=term)).order_by()
-        devices = list(named[:DEVICES_FOUND])
+        devices = devices_for_identifier(term)
         if devices:
             return queryset.filter(device__in=devices), False
         return queryset.filter(Q(feeder_id=term) | Q(transformer_id=term)), False

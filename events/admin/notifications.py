@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html
 
-from devices.admin.pages import PageAdmin
+from devices.admin.pages import PageAdmin, ReadOnly
 from events.mail import message_build
 from events.models import Alarm, Mail, Notification, SystemAlarm
 from events.services.delivery import mails_resend
@@ -97,7 +97,7 @@ def _attempt(entry: dict) -> dict:
 
 
 @admin.register(SystemAlarm)
-class SystemAlarmAdmin(KeysetAdmin):
+class SystemAlarmAdmin(ReadOnly, KeysetAdmin):
     """What is, or was, wrong with the house itself."""
 
     list_display = (
@@ -130,12 +130,3 @@ class SystemAlarmAdmin(KeysetAdmin):
         """If it is not, it is raised anew."""
         over = sum(system_alarm_clear(code=row.code, key=row.key) for row in queryset)
         messages.success(request, f"{over} taken as over.")
-
-    def has_add_permission(self, request) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False

@@ -10,14 +10,12 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from devices.admin.pages import PlainRelations
-from devices.models import Device
+from devices.admin.pages import PlainRelations, ReadOnly
+from devices.selectors import devices_for_identifier
 from events.admin.forms import RouteForm
 from events.models import Route, RouteRecord
 from events.services.routes import route_file, route_resend, route_start
 from tms.keyset import KeysetAdmin
-
-FOUND = 20
 
 
 @admin.register(Route)
@@ -104,7 +102,7 @@ class RouteFilter(admin.SimpleListFilter):
 
 
 @admin.register(RouteRecord)
-class RouteRecordAdmin(KeysetAdmin):
+class RouteRecordAdmin(ReadOnly, KeysetAdmin):
     """What routes have written; the action writes an event once more."""
 
     list_display = (
@@ -131,8 +129,7 @@ class RouteRecordAdmin(KeysetAdmin):
         term = search_term.strip()
         if not term or "\0" in term:
             return queryset, False
-        named = Device.objects.filter(Q(device_id=term) | Q(meter_number=term)).order_by()
-        return queryset.filter(event__device__in=list(named[:FOUND])), False
+        return queryset.filter(event__device__in=devices_for_identifier(term)), False
 
     @admin.display(description="event")
     def event_type(self, row: RouteRecord) -> str:
@@ -170,12 +167,3 @@ class RouteRecordAdmin(KeysetAdmin):
             written = route_resend(rows[0].route, events)
             text = f"{written} records of {rows[0].route} will be written again, marked R."
             messages.success(request, text)
-
-    def has_add_permission(self, request) -> bool:
-        return False
-
-    def has_change_permission(self, request, obj=None) -> bool:
-        return False
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return False
