@@ -1,15 +1,13 @@
 """The command `ingest`: files go through the same service, and say in one line why not."""
 
 import gzip
-import io
 import json
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from devices.models import Batch, Channel, Device, DeviceClass
-from tests.devices.posting import stored
+from tests.exports.ingesting import fails, ingest
 
 pytestmark = pytest.mark.django_db
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -19,23 +17,6 @@ START = "2026-03-14T00:00:00Z"
 @pytest.fixture(autouse=True)
 def device_class():
     return DeviceClass.objects.get_or_create(code="PLAIN")[0]
-
-
-def ingest(path, *arguments):
-    """The object that the command prints."""
-    out = io.StringIO()
-    call_command("ingest", str(path), *arguments, "--json", stdout=out, stderr=io.StringIO())
-    return json.loads(out.getvalue())
-
-
-def fails(path, *arguments):
-    """The error of a command that must leave no trace."""
-    before = stored()
-    with pytest.raises(CommandError) as caught:
-        call_command("ingest", str(path), *arguments, stdout=io.StringIO(), stderr=io.StringIO())
-    assert stored() == before
-    assert "\n" not in str(caught.value)
-    return caught.value
 
 
 def file_of(tmp_path, *meters, packed=False, **members):

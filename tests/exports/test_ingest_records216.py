@@ -1,7 +1,6 @@
 """MV-90 and HHF-X1 files into the store by `ingest`, and out of it again."""
 
 import io
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,10 +9,10 @@ from django.core.management import CommandError, call_command
 
 from devices.models import Channel, ChannelTemplate, Device, DeviceClass, Installation
 from tests.devices.factories import channel_make, device_make
-from tests.devices.posting import stored
 from tests.exports.formats.golden import GOLDEN
 from tests.exports.formats.mv90_cases import quarters
 from tests.exports.formats.records216_tools import METER, at, frame, sheet, write
+from tests.exports.ingesting import fails, ingest
 
 pytestmark = pytest.mark.django_db
 MV90 = GOLDEN / "mv90/1_day_one_missing.MDE"
@@ -24,22 +23,6 @@ EASTERN = ("--zone", "America/New_York")
 @pytest.fixture(autouse=True)
 def device_class():
     return DeviceClass.objects.get_or_create(code="PLAIN")[0]
-
-
-def ingest(path, *arguments):
-    """The object that the command prints."""
-    out = io.StringIO()
-    call_command("ingest", str(path), *arguments, "--json", stdout=out, stderr=io.StringIO())
-    return json.loads(out.getvalue())
-
-
-def fails(path, *arguments):
-    """The error of a command that must leave no trace."""
-    before = stored()
-    with pytest.raises(CommandError) as caught:
-        call_command("ingest", str(path), *arguments, stdout=io.StringIO(), stderr=io.StringIO())
-    assert stored() == before
-    return str(caught.value)
 
 
 def export(tmp_path, code, *arguments):
@@ -79,7 +62,7 @@ def test_times_are_of_the_system_zone_unless_told(settings):
     settings.TIME_ZONE = "America/Chicago"
     ingest(MV90, "--format", "mv90", "--provision", "PLAIN")
     assert Channel.objects.get().grid_offset == -6 * 3600
-    other = fails(MV90, "--format", "mv90", "--option", "zone=Nowhere")
+    other = str(fails(MV90, "--format", "mv90", "--option", "zone=Nowhere"))
     assert "option zone" in other
 
 
@@ -132,7 +115,7 @@ def test_a_device_may_be_named_by_its_account(tmp_path):
     assert (made["devices"], made["created"]) == (1, {"devices": 0, "channels": 0})
     other = tmp_path / "other.MDE"
     other.write_bytes(data.replace(b"ACC-0001", b"ACC-0002"))
-    assert "ACC-0002" in fails(other, *options)
+    assert "ACC-0002" in str(fails(other, *options))
     ingest(other, *options, "--provision", "PLAIN")
     assert Device.objects.filter(device_id="ACC-0002").exists()
 
@@ -151,11 +134,11 @@ def test_a_device_may_be_named_by_its_account(tmp_path):
 def test_a_bad_file_leaves_nothing_and_says_where(tmp_path, change, why):
     path = tmp_path / "bad.MDE"
     path.write_bytes(change(MV90.read_bytes()))
-    assert why in fails(path, "--format", "mv90", "--provision", "PLAIN")
+    assert why in str(fails(path, "--format", "mv90", "--provision", "PLAIN"))
 
 
 def test_a_file_that_is_not_ours_is_told_so():
-    assert "not HHF-X1; Itron HHF is not supported" in fails(MV90, "--format", "hhf")
+    assert "not HHF-X1; Itron HHF is not supported" in str(fails(MV90, "--format", "hhf"))
 
 
 def test_options_of_kind_map_reach_the_run(tmp_path):
