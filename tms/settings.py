@@ -86,6 +86,7 @@ TMS_IMPORT_DANGERS = ["exports.services.importing.dangers_find"]  # (facts) → 
 TMS_IMPORT_HOOKS = ["exports.services.importing.step_done"]  # (job, step, undone=…), in it, too
 TMS_ALARM_HOOKS = ["events.services.system_alarm_raise"]  # (code, title, key, …): the house's own
 TMS_ALARM_CLEAR_HOOKS = ["events.services.system_alarm_clear"]  # (code, key)
+TMS_DEMO_HOOKS = ["exports.services.demo.definition_create"]  # (zone), where it is all there is
 # () → the highest number that may be purged, or None
 TMS_PURGE_BOUNDS = ["exports.services.archive.purge_bound"]
 TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
@@ -224,8 +225,9 @@ STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # WhiteNoise wants it, even empt
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True  # a trial needs no collectstatic
 WHITENOISE_AUTOREFRESH = DEBUG
-EMAIL_CONFIG = env.email_url("TMS_EMAIL_URL", default="consolemail://")
-vars().update(EMAIL_CONFIG)
+EMAIL_FILE_PATH = DATA_DIR / "mail"  # where mails go until a server is named
+EMAIL_CONFIG = env.email_url("TMS_EMAIL_URL", default="filemail://")
+vars().update({name: value for name, value in EMAIL_CONFIG.items() if value})
 EMAIL_TIMEOUT = EMAIL_CONFIG.get("EMAIL_TIMEOUT") or 30  # a server that stalls is given up
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("TMS_EMAIL_FROM", default="tms@localhost")
 TMS_URL = env.str("TMS_URL", default="http://127.0.0.1:8000")  # of links in mails

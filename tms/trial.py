@@ -57,7 +57,11 @@ def logins_create() -> list[Login]:
     for login in LOGINS:
         user, made = User.objects.get_or_create(
             username=login.username,
-            defaults={"is_staff": True, "is_superuser": login.role == roles.ADMINISTRATOR},
+            defaults={
+                "is_staff": True,
+                "is_superuser": login.role == roles.ADMINISTRATOR,
+                "email": f"{login.username}@tms.example",
+            },
         )
         if made:
             user.set_password(PASSWORD)

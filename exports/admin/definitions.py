@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from devices.admin.pages import RowHistory, RowPages
 from exports import formats, schedules, selectors, services
 from exports.admin.form import DefinitionForm
-from exports.formats.base import OptionError
+from exports.formats.base import Format, OptionError
 from exports.models import ExportDefinition
 
 RUNS_SHOWN = 10
@@ -82,7 +82,8 @@ class DefinitionAdmin(RowHistory, RowPages):
         code = request.GET.get("format", "")
         offered = [form for form in formats.every() if form.writable and form.defined]
         if code not in {form.code for form in offered}:
-            context = {"title": "Which format?", "formats": offered}
+            choices = [(form.code, form.label, carried(form)) for form in offered]
+            context = {"title": "Which format?", "formats": choices}
             return self.render_page(request, "exports/definition_formats.html", None, context)
         return self._form_view(request, ExportDefinition(), code)
 
@@ -207,3 +208,13 @@ def preview(expression: str, zone: str) -> dict[str, Any]:
         for firing in schedule.next_runs(timezone.now(), NEXT_SHOWN)
     ]
     return {"zone": zone, "runs": runs, "error": ""}
+
+
+def carried(form: Format) -> str:
+    """What a format takes: “Interval readings, register reads, events”."""
+    kinds = [
+        (form.intervals, "interval readings"),
+        (form.registers, "register reads"),
+        (form.events, "events"),
+    ]
+    return ", ".join(label for takes, label in kinds if takes).capitalize()

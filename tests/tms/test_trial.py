@@ -55,6 +55,7 @@ def test_each_role_has_its_login():
     assert set(dict(trial.LOGINS).values()) == set(roles.ROLES)
     assert all(user.check_password(trial.PASSWORD) for user in users)
     assert [user.username for user in users.filter(is_superuser=True)] == ["admin"]
+    assert all(user.email == f"{user.username}@tms.example" for user in users)
 
 
 @pytest.mark.django_db

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
+from django.utils.module_loading import import_string
 
 from devices import batchform, journal
 from devices.blocks import day_date, day_number, local_midnight
@@ -84,6 +85,9 @@ class Command(BaseCommand):
         self.note(f"{len(meters)} meters, {made} of them new")
         sent = self.send(batches.bodies(meters, seed=seed, zone=zone, start=start, days=days))
         journal.fold_all()
+        if given["once"]:
+            for name in settings.TMS_DEMO_HOOKS:
+                import_string(name)(zone)
         Watermark.objects.filter(name=BEGUN).delete()
         self.stdout.write(
             f"Demo utility in {zone}, {days} days from {start}: {len(meters)} meters ({made} new), "
