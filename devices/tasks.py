@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from devices import journal
 from devices.journal.partitions import partitions_maintain
+from devices.services.arrivals import arrivals_count
 from devices.services.imports.inbox import inbox_sweep
 from devices.services.imports.work import imports_expire, imports_sweep
 from devices.services.quarantine import quarantine_recover
@@ -25,6 +26,14 @@ def fold() -> bool:
         if time.monotonic() > end:
             break
     return more
+
+
+@shared_task
+def count() -> None:
+    """Add up what has arrived, for /metrics."""
+    end = time.monotonic() + FOLD_SECONDS
+    while arrivals_count() and time.monotonic() < end:
+        pass
 
 
 @shared_task

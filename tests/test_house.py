@@ -29,10 +29,10 @@ FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "terms", "blocks", "winners", "rosters"), PURE),
         **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
-        **dict.fromkeys(("bestread", "consumption"), PURE),
+        **dict.fromkeys(("bestread", "consumption", "tracing"), PURE),
         **dict.fromkeys(("models", "leases"), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),
-        **dict.fromkeys(("selectors",), SELECTORS),
+        **dict.fromkeys(("selectors", "metrics"), SELECTORS),
         **dict.fromkeys(("services", "seed", "demo"), SERVICES),
     },
     "events": {
@@ -41,7 +41,7 @@ FLOORS = {
             PURE,
         ),
         **dict.fromkeys(("models",), MODELS),
-        **dict.fromkeys(("selectors",), SELECTORS),
+        **dict.fromkeys(("selectors", "metrics"), SELECTORS),
         **dict.fromkeys(("services", "catalogue", "defaults", "mail"), SERVICES),
     },
     "exports": {
@@ -49,7 +49,7 @@ FLOORS = {
         **dict.fromkeys(("assemble", "failpoints"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "scope", "places", "hooks"), STORE),
-        **dict.fromkeys(("selectors",), SELECTORS),
+        **dict.fromkeys(("selectors", "metrics"), SELECTORS),
         **dict.fromkeys(("services", "intake", "ingest", "delivery", "rte"), SERVICES),
     },
 }

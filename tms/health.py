@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics: what a load balancer and a monitoring system ask."""
+"""/healthz and /readyz: what a load balancer asks."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,7 +9,6 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from tms.celery import app as celery_app
 
@@ -39,20 +38,6 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"ready": ready, **parts}, status=200 if ready else 503)
 
 
-@require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Gauges in Prometheus text; none costs a query that grows."""
-    registry = CollectorRegistry()
-    numbers = dict(apps.get_model("devices", "Watermark").objects.values_list("name", "number"))
-    newest, folded = numbers.get("batch", 0), numbers.get("fold", 0)
-    _gauge(registry, "tms_batch_number", "Number of the newest committed batch").set(newest)
-    _gauge(registry, "tms_fold_lag", "Committed batches not yet folded").set(newest - folded)
-    age = _gauge(registry, "tms_heartbeat_age_seconds", "Age of the last heartbeat", "process")
-    for name, at in apps.get_model("devices", "Heartbeat").objects.values_list("name", "at"):
-        age.labels(name).set((timezone.now() - at).total_seconds())
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
-
-
 def _outcome(check: Callable[[], None]) -> str:
     try:
         check()
@@ -80,7 +65,3 @@ def _heartbeat(name: str) -> None:
         raise NotReady("never started")
     if timezone.now() - at > SILENT:
         raise NotReady(f"silent since {at:%Y-%m-%dT%H:%M:%SZ}")
-
-
-def _gauge(registry: CollectorRegistry, name: str, help_text: str, *labels: str) -> Gauge:
-    return Gauge(name, help_text, labels, registry=registry)

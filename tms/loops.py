@@ -6,6 +6,8 @@ that a lost hint costs a minute and nothing else.
 """
 
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from devices import tracing
 from tms.stop import Stop
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ IDLE = 0.25  # seconds between two looks at the tables when there was nothing to
 BEAT = 15.0  # seconds between two heartbeats of a worker
 BACKOFF_MAX = 60.0  # the longest pause of a step that keeps failing
 MINUTE = timedelta(minutes=1)
+FORGOTTEN = timedelta(hours=1)  # after which a worker that is silent is no longer spoken of
 
 
 @dataclass
@@ -47,6 +51,10 @@ class Step:
         if now < self.due:
             return False
         close_old_connections()
+        with tracing.bound(task=self.name):
+            return self._done(now)
+
+    def _done(self, now: float) -> bool:
         try:
             more = bool(self.function())
         except Exception:
@@ -66,12 +74,36 @@ def beat(name: str) -> None:
     heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})
 
 
+def worker_name() -> str:
+    """The heartbeat of this worker, among all of them."""
+    return f"worker:{socket.gethostname()[:80]}:{os.getpid()}"
+
+
+def worker_beat(alone: bool = True) -> None:
+    """Note that this worker is alive; `alone`: and so that there is one at all."""
+    if alone:
+        beat("worker")
+    beat(worker_name())
+
+
+def worker_end() -> None:
+    """This worker ends as it was asked to: nobody need miss it."""
+    apps.get_model("devices", "Heartbeat").objects.filter(name=worker_name()).delete()
+
+
+def workers_forget() -> None:
+    """Let go of workers that were silent for an hour: they died, and others took over."""
+    before = timezone.now() - FORGOTTEN
+    heartbeats = apps.get_model("devices", "Heartbeat").objects
+    heartbeats.filter(name__startswith="worker:", at__lt=before).delete()
+
+
 # --- the worker without a broker ---------------------------------------------------------------
 
 
 def sweep_until(stop: Stop) -> None:
     """Call the functions of TMS_SWEEPS in turn, at once again while one says there is more."""
-    steps = [Step("heartbeat", lambda: beat("worker"), every=BEAT)]
+    steps = [Step("heartbeat", worker_beat, every=BEAT)]
     steps += [Step(name, import_string(name)) for name in settings.TMS_SWEEPS]
     while not stop.asked:
         more = False
@@ -80,6 +112,7 @@ def sweep_until(stop: Stop) -> None:
             if stop.asked:
                 break
         stop.wait(0.0 if more else IDLE)
+    Step("heartbeat", worker_end).run(time.monotonic())
     connections.close_all()
 
 
@@ -101,7 +134,7 @@ def tick() -> None:
     if not minute_claim(timezone.now()):
         return
     steps = _steps_sent() if settings.BROKER_URL else _steps_here()
-    for step in steps:
+    for step in [Step("heartbeats", workers_forget), *steps]:
         step.run(time.monotonic())
 
 

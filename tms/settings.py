@@ -8,6 +8,8 @@ from pathlib import Path
 
 import environ
 
+from tms.logs import configuration
+
 # One source of time zones on every machine: the tzdata package that we pin.
 zoneinfo.reset_tzpath(())
 
@@ -30,6 +32,9 @@ CSRF_TRUSTED_ORIGINS = env.list("TMS_TRUSTED_ORIGINS", default=[])
 # TLS: on when a proxy terminates it in front of us; switches secure cookies, HSTS and redirect.
 TLS = env.bool("TMS_TLS", default=False)
 
+# From where /metrics is read without a key. Behind a proxy nobody is near.
+TMS_METRICS_FROM = env.list("TMS_METRICS_FROM", default=[] if TLS else ["127.0.0.0/8", "::1/128"])
+
 # --- the house --------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "tms.apps.TmsAdminConfig",
@@ -48,6 +53,7 @@ INSTALLED_APPS = [
     "exports",
 ]
 MIDDLEWARE = [
+    "tms.requests.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -96,7 +102,7 @@ TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
     *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),
 ]
 TMS_TICKS = [  # what the scheduler does each minute
-    *("exports.tasks.tick", "devices.tasks.fold", "devices.tasks.maintain"),
+    *("exports.tasks.tick", "devices.tasks.fold", "devices.tasks.count", "devices.tasks.maintain"),
     *("exports.tasks.maintain", "events.tasks.watch", "events.tasks.maintain"),
 ]
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
@@ -108,6 +114,9 @@ TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
     *("events.sections.device_incidents", "events.sections.device_events"),
     "exports.sections.device_files",
 ]
+# () → families of /metrics, and (key) → whether it may read them
+TMS_METRICS = ["devices.metrics.metrics", "events.metrics.metrics", "exports.metrics.metrics"]
+TMS_METRICS_KEY = "devices.services.keys.key_reads_all"
 TMS_SEARCHES = ["devices.dashboard.search"]  # (request, text) -> address, of the header's box
 TMS_FORMATS = env.list("TMS_FORMATS", default=[])
 TMS_SENDER_CODE = env.str("TMS_SENDER_CODE", default="TMS")
@@ -245,11 +254,6 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": env.str("TMS_LOG_LEVEL", default="INFO")},
-    "loggers": {"axes": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
-}
+LOGGING = configuration(
+    env.str("TMS_LOG_FORMAT", default="plain"), env.str("TMS_LOG_LEVEL", default="INFO")
+)

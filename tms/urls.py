@@ -3,13 +3,13 @@
 from django.contrib import admin
 from django.urls import path
 
-from tms import health
+from tms import health, metrics
 from tms.api import api
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("metrics", health.metrics, name="metrics"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/v1/", api.urls),
     path("", admin.site.urls),
 ]

@@ -22,6 +22,7 @@ from devices.models.inventory import (
 )
 from devices.models.records import ScheduleProfile
 from devices.models.store import (
+    Arrived,
     BaseBlock,
     Batch,
     IntervalBlock,
@@ -34,6 +35,7 @@ from devices.models.store import (
 
 __all__ = [
     "ApiKey",
+    "Arrived",
     "BaseBlock",
     "Batch",
     "Channel",

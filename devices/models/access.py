@@ -34,9 +34,12 @@ class ApiKey(models.Model):
 
 
 class Heartbeat(models.Model):
-    """When a process of the house last showed itself."""
+    """When a process of the house last showed itself.
 
-    name = models.CharField(max_length=20, primary_key=True)
+    `scheduler`, `worker` (any of them), and each worker as `worker:host:process`.
+    """
+
+    name = models.CharField(max_length=120, primary_key=True)
     at = models.DateTimeField()
 
     def __str__(self) -> str:

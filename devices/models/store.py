@@ -157,6 +157,23 @@ class Watermark(models.Model):
         return f"{self.name} {self.number}"
 
 
+class Arrived(models.Model):
+    """What the batches numbered up to `number` brought together; one row, whose sums only rise."""
+
+    number = models.BigIntegerField(default=0)
+    batches = models.BigIntegerField(default=0)
+    intervals = models.BigIntegerField(default=0)
+    registers = models.BigIntegerField(default=0)
+    events = models.BigIntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "arrived"
+
+    def __str__(self) -> str:
+        return f"up to {self.number}"
+
+
 class Quarantined(models.Model):
     """What an unknown meter sent, kept until an operator releases or discards it."""
 

@@ -75,6 +75,12 @@ def api_key_find(plain: str) -> ApiKey | None:
     return key
 
 
+def key_reads_all(plain: str) -> bool:
+    """Whether a key that was presented reads, and sees all devices."""
+    key = api_key_find(plain)
+    return key is not None and ApiKey.Scope.READ in key.scopes and not key.groups.exists()
+
+
 def devices_visible(key: ApiKey) -> QuerySet[Device]:
     """The devices a key may see: all, or those that are in one of its groups now."""
     groups = list(key.groups.values_list("pk", flat=True))

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from devices import leases
+from devices import leases, tracing
 from exports import places
 from exports.delivery import DeliveryRefused, Parcel, directory_deliver
 from exports.failpoints import point
@@ -32,7 +32,8 @@ def deliver_next() -> bool:
     for delivery in due[:20]:
         if leases.claim(delivery, Q(state=State.WAITING)):
             point("delivery claimed")
-            _deliver(delivery)
+            with tracing.bound(delivery=delivery.pk, run=delivery.file.run_id):
+                _deliver(delivery)
             return True
     return False
 

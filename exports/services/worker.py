@@ -14,7 +14,7 @@ from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
-from devices import leases
+from devices import leases, tracing
 from exports import formats
 from exports.assemble import SegmentDamaged
 from exports.failpoints import point
@@ -56,6 +56,11 @@ def work() -> bool:
 
 def run_step(run: ExportRun) -> bool:
     """Do one piece of a run; False when there is none that nobody else does."""
+    with tracing.bound(run=run.pk):
+        return _step(run)
+
+
+def _step(run: ExportRun) -> bool:
     if run.cancel_asked:
         return _run_end(run, State.CANCELLED, "")
     if run_is_late(run):

@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from devices.models import Heartbeat, Watermark
+from devices.models import Heartbeat
 from tms import health
 
 pytestmark = pytest.mark.django_db
@@ -76,19 +76,6 @@ def test_a_database_that_fails_is_named(client, alive, no_broker, monkeypatch):
 
     monkeypatch.setattr(health, "_database", fails)
     assert client.get("/readyz").json()["database"] == "DatabaseError"
-
-
-def test_metrics_tell_how_far_the_fold_is_behind(client, alive):
-    for name, number in (("batch", 17), ("fold", 12)):
-        Watermark.objects.update_or_create(name=name, defaults={"number": number})
-    lines = client.get("/metrics").content.decode().splitlines()
-    assert "tms_batch_number 17.0" in lines
-    assert "tms_fold_lag 5.0" in lines
-    assert any(line.startswith('tms_heartbeat_age_seconds{process="worker"}') for line in lines)
-
-
-def test_an_empty_house_has_metrics(client):
-    assert "tms_batch_number 0.0" in client.get("/metrics").content.decode().splitlines()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])

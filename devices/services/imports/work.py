@@ -9,7 +9,7 @@ from typing import BinaryIO
 from django.conf import settings
 from django.utils import timezone
 
-from devices import leases
+from devices import leases, tracing
 from devices.imports.options import Options
 from devices.imports.text import FileRefused
 from devices.models import ImportJob, ImportRow
@@ -98,6 +98,11 @@ def imports_sweep() -> bool:
 
 def _piece_do(job: ImportJob) -> bool:
     """Read or apply an import; False: another is at it."""
+    with tracing.bound(**{"import": job.batch}):
+        return _piece(job)
+
+
+def _piece(job: ImportJob) -> bool:
     if job.tries >= MAX_TRIES:
         return _give_up(job)
     if job.state in TO_READ:

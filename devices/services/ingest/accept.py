@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
-from devices import batchform, journal
+from devices import batchform, journal, tracing
 from devices.batchform import BatchRefused, Created, Delivery, Form
 from devices.models import ApiKey, Batch
 from devices.readings import SOURCES, Event, RegisterRead
@@ -185,6 +185,7 @@ def _store(batch: Batch, draft: Draft) -> Answer:
     batch.devices, batch.intervals = len(draft.devices), draft.intervals
     batch.registers, batch.refused = draft.registers, len(draft.faults.by_meter)
     batch.save(force_insert=True)
+    tracing.note(batch=batch.pk)
     made = Made({}, {})
     if draft.plan is not None:
         made = draft.plan.create(draft.devices, draft.channels.keys())

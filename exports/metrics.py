@@ -1,0 +1,77 @@
+"""What /metrics tells of runs, live exports and deliveries (settings.TMS_METRICS)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from devices.metrics import counted
+from exports import selectors
+from exports.models import Delivery, Destination, ExportRun
+
+RECENT = timedelta(hours=1)  # of runs that have ended
+LOOKED_AT = 1_000  # of the newest runs
+FLOWS = 200  # live exports told of one by one, at most
+
+
+def metrics() -> Iterator[Metric]:
+    """The families of this app, in the order of the documentation."""
+    yield from _runs()
+    yield from _deliveries()
+    yield from _flows()
+
+
+def _runs() -> Iterator[Metric]:
+    is_open = ExportRun.objects.filter(state__in=ExportRun.OPEN)
+    family = GaugeMetricFamily("tms_runs", "Runs that have not ended", labels=["state"])
+    for state in ExportRun.OPEN:
+        family.add_metric([state.value], counted(is_open.filter(state=state)))
+    yield family
+    parts = is_open.aggregate(n=Coalesce(Sum(F("parts_total") - F("parts_done")), 0))["n"]
+    yield GaugeMetricFamily("tms_run_parts_waiting", "Parts of runs not yet written", value=parts)
+    first = is_open.order_by("id").values_list("created", flat=True).first()
+    yield GaugeMetricFamily("tms_run_age_seconds", "Age of the oldest open run", value=_age(first))
+    since = timezone.now() - RECENT
+    newest = ExportRun.objects.order_by("-id").values_list("state", "finished")[:LOOKED_AT]
+    ended = Counter(state for state, at in newest if at is not None and at >= since)
+    family = GaugeMetricFamily(
+        "tms_runs_ended", "Runs that ended within the last hour", labels=["state"]
+    )
+    for state in ExportRun.State:
+        if state not in ExportRun.OPEN:
+            family.add_metric([state.value], ended[state.value])
+    yield family
+
+
+def _deliveries() -> Iterator[Metric]:
+    waiting = Delivery.objects.filter(state=Delivery.State.WAITING)
+    value = counted(waiting)
+    yield GaugeMetricFamily("tms_deliveries_waiting", "Files that wait to be sent", value=value)
+    first = waiting.order_by("id").values_list("created", flat=True).first()
+    yield GaugeMetricFamily(
+        "tms_delivery_age_seconds",
+        "Age of the oldest file that waits to be sent",
+        value=_age(first),
+    )
+    failed = counted(Delivery.objects.filter(state=Delivery.State.FAILED))
+    yield GaugeMetricFamily("tms_deliveries_failed", "Files that were given up", value=failed)
+    paused = Destination.objects.filter(active=False).count()
+    yield GaugeMetricFamily("tms_destinations_paused", "Destinations that take none", value=paused)
+
+
+def _flows() -> Iterator[Metric]:
+    """Of live exports, how long the oldest reading of the newest file had waited."""
+    family = GaugeMetricFamily(
+        "tms_flow_delay_seconds", "From a reading's arrival to its live file", labels=["export"]
+    )
+    for _, name, newest, _, _ in selectors.delays_for_dashboard(FLOWS):
+        family.add_metric([name], newest)
+    yield family
+
+
+def _age(first) -> float:
+    return 0.0 if first is None else max((timezone.now() - first).total_seconds(), 0.0)
