@@ -30,9 +30,11 @@ FLOORS = {
         **dict.fromkeys(("readings", "terms", "blocks", "winners", "rosters"), PURE),
         **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
         **dict.fromkeys(("bestread", "consumption", "tracing"), PURE),
+        **dict.fromkeys(("registertable", "usageplots"), PURE),
         **dict.fromkeys(("models", "leases"), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),
         **dict.fromkeys(("selectors", "metrics"), SELECTORS),
+        **dict.fromkeys(("registers",), SELECTORS),
         **dict.fromkeys(("services", "seed", "demo"), SERVICES),
     },
     "events": {

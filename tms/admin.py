@@ -36,7 +36,7 @@ NAVIGATION = (
             "devices.scheduleprofile",
         ),
     ),
-    Section("Readings", ("devices.batch", "devices.quarantined")),
+    Section("Readings", ("devices.registersnapshot", "devices.batch", "devices.quarantined")),
     Section(
         "Events",
         (

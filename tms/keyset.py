@@ -14,7 +14,7 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 from django.utils.text import capfirst
 
 AFTER, BEFORE = "after", "before"
@@ -42,37 +42,66 @@ class Page:
         }
 
 
+class _Beyond(Func):
+    """`(a, b) < (x, y)`: the rows after a place, as an index of (a, b) can give them."""
+
+    output_field = BooleanField()
+
+    def __init__(self, *names_and_values: Any, sign: str = "<") -> None:
+        super().__init__(*names_and_values)
+        self.sign = sign
+
+    def as_sql(self, compiler, connection, **kwargs):
+        parts = [compiler.compile(one) for one in self.get_source_expressions()]
+        half = len(parts) // 2
+        left, right = (", ".join(sql for sql, _ in some) for some in (parts[:half], parts[half:]))
+        return f"({left}) {self.sign} ({right})", [p for _, params in parts for p in params]
+
+
 def page_of(
     queryset: QuerySet, key: str, params: dict[str, Any], size: int = 50, by: str = ""
 ) -> Page:
     """The page of `queryset` that `params` asks for, in the order of the unique field `key`.
 
-    `key` is a field name, `-` before it for descending. A key that cannot be one (typed into the
-    address by hand) gives the first page. `by` is the same key by another path, to order by where
-    a joined table has the index that gives the order.
+    `key` is a field name, `-` before it for descending; or several by commas, of one direction and
+    unique together. A key that cannot be one (typed into the address by hand) gives the first
+    page. `by` is the same key by another path, to order by where a joined table has the index that
+    gives the order.
     """
-    name, descending = key.removeprefix("-"), key.startswith("-")
+    names, descending = key.replace("-", "").split(","), key.startswith("-")
     backwards = AFTER not in params and BEFORE in params
     mark = params.get(BEFORE if backwards else AFTER)
-    ordered = queryset.order_by(("-" if descending != backwards else "") + (by or name))
+    paths = (by or ",".join(names)).split(",")
+    ordered = queryset.order_by(*(("-" if descending != backwards else "") + p for p in paths))
     if mark is not None:
         try:
-            step = "lt" if descending != backwards else "gt"
-            ordered = ordered.filter(**{f"{name}__{step}": mark})
+            ordered = _after(ordered, names, mark, down=descending != backwards)
         except (ValueError, TypeError, ValidationError):
-            mark, backwards, ordered = None, False, queryset.order_by(key)
+            mark, backwards, ordered = None, False, queryset.order_by(*key.split(","))
     rows = list(ordered[: size + 1])
     more, rows = len(rows) > size, rows[:size]
     if backwards:
         rows.reverse()
     if not rows:
         return Page([], None, None)
-    first, last = (_key_value(row, name) for row in (rows[0], rows[-1]))
+    first, last = (",".join(_key_value(row, n) for n in names) for row in (rows[0], rows[-1]))
     return Page(
         rows,
         before=first if (more if backwards else mark is not None) else None,
         after=last if (backwards or more) else None,
     )
+
+
+def _after(rows: QuerySet, names: list[str], mark: str, *, down: bool) -> QuerySet:
+    """The rows after a place. ValueError, TypeError, ValidationError: it is none."""
+    if len(names) == 1:
+        return rows.filter(**{f"{names[0]}__{'lt' if down else 'gt'}": mark})
+    fields = [rows.model._meta.get_field(name) for name in names]
+    values = [f.to_python(text) for f, text in zip(fields, mark.split(","), strict=True)]
+    if None in values:
+        raise ValueError(mark)
+    marks = [Value(v, output_field=f) for f, v in zip(fields, values, strict=True)]
+    return rows.filter(_Beyond(*map(F, names), *marks, sign="<" if down else ">"))
 
 
 def _key_value(row: Model, path: str) -> str:
@@ -98,7 +127,7 @@ class KeysetChangeList(ChangeList):
         return super().get_query_string(new_params, [*(remove or []), AFTER, BEFORE])
 
     def get_ordering(self, request, queryset):
-        return [self.model_admin.get_keyset(request)]
+        return self.model_admin.get_keyset(request).split(",")
 
     def get_ordering_field_columns(self):
         return {}
@@ -119,7 +148,8 @@ class KeysetChangeList(ChangeList):
 
 
 class KeysetAdmin(admin.ModelAdmin):
-    """A model admin whose list is paged by key. `keyset` names a unique, indexed field."""
+    """A model admin whose list is paged by key. `keyset` names a unique, indexed field, or several
+    by commas."""
 
     keyset = "-pk"
     list_per_page = 50

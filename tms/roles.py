@@ -39,6 +39,7 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
     "devices.channeltemplate":  (LOOK,    LOOK,    ALL,                ALL),
     "devices.registertemplate": (LOOK,    LOOK,    ALL,                ALL),
     "devices.batch":            (LOOK,    LOOK,    LOOK,               LOOK),
+    "devices.registersnapshot": (LOOK,    LIST,    LIST,               LIST),
     "devices.quarantined":      (LOOK,    LOOK,    DECIDE,             DECIDE),
     "devices.scheduleprofile": (LOOK,    LOOK,    ALL,                ALL),
     "devices.importjob":       (NOTHING, "view add undo", LOOK,       "view add undo force"),

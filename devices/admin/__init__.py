@@ -8,4 +8,5 @@ from devices.admin import (  # noqa: F401
     imports,
     keys,
     quarantine,
+    reads,
 )

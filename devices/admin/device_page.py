@@ -13,7 +13,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from devices import plots, readings, selectors
+from devices import plots, readings, registertable, selectors
 from devices.blocks import local_midnight
 from devices.journal import ChannelSeries, registers_read, series_read
 from devices.models import Channel, Device
@@ -253,16 +253,7 @@ def _reads(device: Device, period: Period) -> list[dict[str, Any]]:
         {
             "read": read,
             "type": readings.READ_TYPES.get(read.read_type, read.read_type),
-            "values": [_register_row(value) for value in read.values],
+            "table": registertable.table(read.values),
         }
         for read in newest
     ]
-
-
-def _register_row(value: readings.RegisterValue) -> dict[str, Any]:
-    return {
-        "value": value,
-        "what": readings.REGISTER_CLASSES.get(value.register_class, value.register_class),
-        "shown": "–" if value.value is None else f"{value.value:f}",
-        "status": ", ".join(readings.status_names(value.status)).replace("_", " "),
-    }

@@ -10,7 +10,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from devices import selectors
-from devices.admin import device_page, downloads
+from devices.admin import device_page, downloads, register_page, registerdownloads
 from devices.admin.pages import PlainRelations, RowHistory, RowPages
 from devices.admin.periods import InstallationInline, MembershipInline
 from devices.models import Device, Membership
@@ -158,6 +158,16 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
                 wrap(self.readings_view),
                 name="devices_device_readings",
             ),
+            path(
+                "<path:object_id>/registers/",
+                wrap(self.registers_view),
+                name="devices_device_registers",
+            ),
+            path(
+                "<path:object_id>/registers.csv",
+                wrap(self.registers_csv_view),
+                name="devices_device_registers_csv",
+            ),
         ]
         return own + super().get_urls()
 
@@ -182,6 +192,18 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
         device = self.row_or_404(request, object_id)
         period = device_page.Period.of(request, device, selectors.channels_for_device(device))
         return downloads.readings_csv(device, period)
+
+    def registers_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The device's register reads, and what was used between them."""
+        device = self.row_or_404(request, object_id)
+        context = register_page.context(request, device)
+        return self.render_page(request, "devices/registers.html", device, context)
+
+    def registers_csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        device = self.row_or_404(request, object_id)
+        asked = register_page.Asked.of(request, device)
+        name = downloads.file_name(f"{device.device_id}-registers-{asked.first}-{asked.last}.csv")
+        return registerdownloads.reads_csv(name, asked.rows(device).iterator(chunk_size=500))
 
     def get_fields(self, request, obj=None):
         """A new device is provisioned by the service that makes it."""

@@ -95,8 +95,12 @@ def _device_cells(device: Device) -> list[object]:
 def readings_csv(device: Device, period: Period) -> StreamingHttpResponse:
     """The intervals of a device's channels in a period, as they stand."""
     name = f"{device.device_id}-{period.first:%Y%m%d}-{period.last:%Y%m%d}.csv"
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-    return csv_response(safe, READING_COLUMNS, _reading_rows(device, period))
+    return csv_response(file_name(name), READING_COLUMNS, _reading_rows(device, period))
+
+
+def file_name(name: str) -> str:
+    """A name that any system takes for a file's."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 
 def _reading_rows(device: Device, period: Period) -> Iterator[list[str]]:

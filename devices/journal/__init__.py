@@ -27,7 +27,7 @@ from devices.journal.read import (
     series_read,
     tables_read,
 )
-from devices.journal.registers import registers_read, registers_read_keys
+from devices.journal.registers import registers_read, registers_read_keys, version_read
 from devices.journal.totals import Total, totals_read
 from devices.journal.versions import Batches, Versions, batches_between, versions_read
 
@@ -59,6 +59,7 @@ __all__ = [
     "series_read",
     "tables_read",
     "totals_read",
+    "version_read",
     "versions_read",
     "wake",
     "withdrawal_entry",

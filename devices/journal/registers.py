@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from devices.journal import marks, sql
 from devices.models import RegisterEntry, RegisterSnapshot
-from devices.readings import RegisterRead, RegisterValue, Status
+from devices.readings import RegisterRead, RegisterValue, Status, worst_letter
 
 
 class Head(msgspec.Struct, omit_defaults=True):
@@ -98,6 +98,7 @@ def _fold_chunk(entries: Sequence[tuple[Any, ...]]) -> None:
                     revision=revision,
                     head=head,
                     values=_encode(values).decode(),
+                    quality=worst_letter((value.status for value in values), default="M"),
                 )
                 for (key, number), (revision, head, values) in fresh.items()
             ],
@@ -215,6 +216,12 @@ def values_of(text: str) -> list[RegisterValue]:
 def source_of(head: str) -> str:
     """The source that a version's head names."""
     return _heads.decode(head).source
+
+
+def version_read(row: RegisterSnapshot) -> RegisterRead:
+    """The read that a version's row holds."""
+    version = row.number, row.revision, row.head, _values.decode(row.values)
+    return _read(row.read_type, row.time, version)
 
 
 def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:

@@ -135,12 +135,24 @@ class RegisterSnapshot(models.Model):
     revision = models.PositiveIntegerField(default=0)
     head = models.TextField(default="{}")
     values = models.TextField()
+    quality = models.CharField(max_length=1, default="A")  # the worst letter of its values
 
     class Meta:
+        verbose_name = "register read"
         constraints = [
             models.UniqueConstraint(
                 fields=["device", "time", "read_type", "number"], name="register_version"
             )
+        ]
+        indexes = [
+            # The list of reads, newest first, whole or by what it is filtered by.
+            models.Index(fields=["time", "id"], name="snapshot_time"),
+            models.Index(fields=["read_type", "time", "id"], name="snapshot_type"),
+            models.Index(
+                fields=["quality", "time", "id"],
+                condition=~models.Q(quality="A"),
+                name="snapshot_quality",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -72,3 +72,19 @@ def test_a_page_is_one_query_without_offset_or_count(groups, django_assert_num_q
     (query,) = queries.captured_queries
     assert "OFFSET" not in query["sql"]
     assert "COUNT" not in query["sql"]
+
+
+def test_a_key_of_several_fields_goes_on_where_it_was(groups):
+    FunctionalGroup.objects.filter(code__lt="G06").update(kind="BILL_CYCLE")
+    key = "-kind,-code"
+    first = page_of(groups, key, {}, 4)
+    second = page_of(groups, key, {"after": first.after}, 4)
+    assert (codes(first), codes(second)) == ("G09 G08 G07 G06", "G05 G04 G03 G02")
+    assert codes(page_of(groups, key, {"before": second.before}, 4)) == codes(first)
+    up = page_of(groups, "kind,code", {"after": "BILL_CYCLE,G04"}, 3)
+    assert codes(up) == "G05 G06 G07"
+
+
+@pytest.mark.parametrize("mark", ["nonsense", "a,b,c", "x,", ",1"])
+def test_half_a_key_gives_the_first_page(groups, mark):
+    assert codes(page_of(groups, "-id,-kind", {"after": mark}, 2)) == "G09 G08"

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
-from devices.models import ApiKey, Quarantined
+from devices.models import ApiKey, Quarantined, RegisterSnapshot
 from tests.devices import fleet
 from tests.devices.imports.files import send
 from tests.people import log_in
@@ -62,6 +62,13 @@ PAGES = [
     ("admin:devices_device_change", "post", KEEPERS),
     ("admin:devices_device_add", "get", KEEPERS),
     ("admin:devices_device_delete", "get", set()),
+    ("admin:devices_device_registers", "get", EVERYONE),
+    ("admin:devices_device_registers_csv", "get", EVERYONE),
+    ("admin:devices_registersnapshot_changelist", "get", EVERYONE),
+    ("admin:devices_registersnapshot_change", "get", EVERYONE),
+    ("admin:devices_registersnapshot_download", "get", {B, O, A}),
+    ("admin:devices_registersnapshot_add", "get", set()),
+    ("admin:devices_registersnapshot_delete", "get", set()),
     ("admin:devices_functionalgroup_changelist", "get", EVERYONE),
     ("admin:devices_functionalgroup_change", "get", EVERYONE),
     ("admin:devices_functionalgroup_change", "post", KEEPERS),
@@ -108,6 +115,7 @@ LISTED = ("_changelist", "_add", "_download")
 def rows() -> dict[str, int]:
     """A row of each model that the pages are about."""
     (device,) = fleet.make_devices(1)
+    fleet.store_read(device, fleet.LONG_AGO)
     batch = fleet.make_batch()
     held = Quarantined.objects.create(
         batch=batch,
@@ -122,6 +130,7 @@ def rows() -> dict[str, int]:
         "functionalgroup": device.memberships.get().group_id,
         "deviceclass": device.device_class_id,
         "batch": batch.pk,
+        "registersnapshot": RegisterSnapshot.objects.get().pk,
         "quarantined": held.pk,
         "apikey": key.pk,
         "importjob": send("Action,DeviceID,Notes\r\n").pk,
