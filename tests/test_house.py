@@ -34,7 +34,7 @@ FLOORS = {
         **dict.fromkeys(("models", "leases"), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),
         **dict.fromkeys(("selectors", "metrics"), SELECTORS),
-        **dict.fromkeys(("registers",), SELECTORS),
+        **dict.fromkeys(("registers", "billing"), SELECTORS),
         **dict.fromkeys(("services", "seed", "demo"), SERVICES),
     },
     "events": {

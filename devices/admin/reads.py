@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from devices import registers, registertable, selectors
-from devices.admin import registerdownloads
+from devices.admin import bills, registerdownloads
+from devices.admin.days import day_typed
 from devices.admin.pages import PageAdmin
 from devices.journal import version_read
 from devices.models import FunctionalGroup, RegisterSnapshot
@@ -93,15 +94,6 @@ class DaysFilter(admin.ListFilter):
                 border = datetime.combine(day + timedelta(days=later), time(), zone)
                 queryset = queryset.filter(**{lookup: border})
         return queryset
-
-
-def day_typed(text: str) -> date | None:
-    """A day as a field gives it, of a year that readings may be of; None: none, or nonsense."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if 2000 <= day.year <= 2100 else None
 
 
 @admin.register(RegisterSnapshot)
@@ -197,7 +189,11 @@ class RegisterReadAdmin(PageAdmin):
         download = path(
             "download.csv", wrap(self.download_view), name="devices_registersnapshot_download"
         )
-        return [download, *super().get_urls()]
+        bill = path("bill/", wrap(bills.bill_view(self)), name="devices_registersnapshot_bill")
+        bill_csv = path(
+            "bill.csv", wrap(bills.download_view(self)), name="devices_registersnapshot_bill_csv"
+        )
+        return [download, bill, bill_csv, *super().get_urls()]
 
     def download_view(self, request: HttpRequest) -> HttpResponse:
         """The list as it is searched and filtered, a row a register value."""

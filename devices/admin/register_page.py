@@ -13,7 +13,8 @@ from django.http import HttpRequest
 from django.utils.http import urlencode
 
 from devices import registers, registertable, usageplots
-from devices.admin.reads import SOURCE_WORDS, day_typed, quality_badge
+from devices.admin.days import day_typed
+from devices.admin.reads import SOURCE_WORDS, quality_badge
 from devices.blocks import local_midnight
 from devices.consumption import Step
 from devices.journal import version_read

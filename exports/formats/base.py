@@ -12,8 +12,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, BinaryIO, ClassVar, Literal, Protocol, runtime_checkable
+from datetime import timedelta
+from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
+from devices.bestread import Window
 from devices.readings import Channel, DeviceInfo, Frame, MeterData
 from exports.formats.context import Tally, WriteContext
 from exports.formats.issues import UNSUPPORTED, FormatError, ReadReport, ReadStopped, refusal
@@ -47,6 +49,13 @@ class Zones(Protocol):
     """An inventory that also tells the zone of a device; empty when the device is unknown."""
 
     def zone(self, identifier: str) -> str: ...
+
+
+class Billing(NamedTuple):
+    """That only the reads that a bill needs are wanted: how far they may lie, of which types."""
+
+    window: Window
+    read_types: tuple[str, ...]  # empty: all
 
 
 class Format:
@@ -136,6 +145,14 @@ class Format:
         """Seconds around the period from which register reads are handed over too: as start and
         stop readings of intervals. What of them belongs to the period is then the writer's care."""
         return 0
+
+    def billing(self, options: Mapping[str, Any]) -> Billing | None:
+        """Whether just the reads that a bill needs are handed over (`reads=bill`); None: all."""
+        if options.get("reads", "all") != "bill":
+            return None
+        before, after = (timedelta(days=options[f"days_{word}"]) for word in ("before", "after"))
+        types = str(options["read_types"]).replace(" ", "").upper().split(",")
+        return Billing(Window(before, after), tuple(filter(None, types)))
 
     def splits(self, options: Mapping[str, Any]) -> bool:
         """Whether a run may need several files, see `file_key`."""

@@ -74,6 +74,15 @@ NULLS_OPTION = Option("null_registers", "choice", "line",
 MULTIPLIER_OPTION = Option("remove_multiplier", "yes_no", False,
                            "values are divided by the multiplier that was applied to them")
 LINE_END_OPTION = Option("line_end", "choice", "CRLF", "line ends", choices=("CRLF", "LF"))
+BILL_OPTIONS = (
+    Option("reads", "choice", "all",
+           "bill: of each meter the read that closes the period, as billing prefers it, and the "
+           "first one of a meter that came in it", choices=("all", "bill")),
+    Option("days_before", "integer", 3, "with reads=bill, how early a closing read may be",
+           minimum=0, maximum=31),
+    Option("days_after", "integer", 3, "with reads=bill, how late it may be",
+           minimum=0, maximum=31),
+)
 STRICT_OPTION = Option("strict", "yes_no", True,
                        "counts, totals, checksums that are wrong are errors, not warnings",
                        use="read")

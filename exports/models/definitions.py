@@ -14,6 +14,10 @@ from exports.periods import KINDS, MAX_DAYS
 
 PERIOD_CHOICES = [(kind.code, kind.label) for kind in KINDS.values()]
 SINCE_LAST = "since_last"
+BILL_WITHOUT_PERIOD = (
+    "The reads of a bill are those of a period, not what is new: choose a period, and export it "
+    "again where reads have changed; or the option reads=all."
+)
 FLUSH_SECONDS_MAX, FLUSH_ROWS_MAX = 3600, 1_000_000
 PRIORITIES = [(n, label) for n, label in enumerate(("First", "Early", "Normal", "Late", "Last"), 1)]
 
@@ -193,9 +197,12 @@ class ExportDefinition(models.Model):
         if not (form.writable and form.defined):
             raise ValidationError({"format": f"{form.code} is not written by exports."})
         try:
-            form.options_clean(self.options or {}, "write")
+            options = form.options_clean(self.options or {}, "write")
         except formats.base.OptionError as error:
             faults["options"] = str(error)
+        else:
+            if self.is_since_last and form.billing(options):
+                faults["options"] = BILL_WITHOUT_PERIOD
         faults |= self._period_faults()
         if self.schedule:
             try:

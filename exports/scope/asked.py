@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from exports.formats.base import Billing
+
 ORDERS = ("device_id", "meter_number", "serial_number")
 # A window for runs without a period: nothing in the store lies outside.
 BEGINNING, NEVER_ENDING = 0, 1 << 34
@@ -47,7 +49,7 @@ class Scope:
     `extra_reads` owe; start and end then only narrow it, and may be None. `grain`: what of a
     meter goes along with its changed slots (`Format.since`); `zone` names the days of grain
     "day", empty: each device's own. `margin`: seconds around the period from which register
-    reads come too.
+    reads come too. `billing`: of the reads only those that a bill over the period needs.
     """
 
     selection: Selection
@@ -61,6 +63,7 @@ class Scope:
     arrivals: bool = False
     margin: int = 0
     reads_at_end: bool = False
+    billing: Billing | None = None
     since: int | None = None
     grain: Grain = "slot"
     zone: str = ""

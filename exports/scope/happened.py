@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from devices import journal
-from devices.readings import Event, RegisterRead, instant
+from devices.bestread import bill_choose, bill_reads
+from devices.readings import DeviceInfo, Event, RegisterRead, instant
 from events.selectors import events_for_export
+from exports.formats.base import Billing
 from exports.scope.asked import Scope
 from exports.scope.frozen import Part
 
+HOMES = ("service_point_id", "account_id", "premise_id", "transformer_id", "feeder_id")
 Reads = dict[int, list[RegisterRead]]
 Events = dict[int, list[Event]]
 
@@ -44,6 +47,8 @@ def reads(part: Part, scope: Scope) -> Reads:
     One on the border of two stays belongs to both when reads at the end are in: it closes the one
     and opens the other.
     """
+    if scope.billing is not None:
+        return _billed(part, scope, scope.billing)
     stays, margin = _Stays(part, scope), timedelta(seconds=scope.margin)
     found: Reads = {}
     for device, mine in journal.registers_read(
@@ -56,6 +61,38 @@ def reads(part: Part, scope: Scope) -> Reads:
         for read in mine:
             for place in stays.at(device, read.time, scope.reads_at_end, scope.margin):
                 found.setdefault(place, []).append(read)
+    return found
+
+
+def _billed(part: Part, scope: Scope, rule: Billing) -> Reads:
+    """The reads that a bill over the period needs, by stay: see `devices.bestread`.
+
+    Of a meter that was somewhere only its time there is billed. A read that closes one stay and
+    opens the next of the same meter is sent once.
+    """
+    stays, (before, after) = _Stays(part, scope), rule.window
+    read = journal.registers_read(
+        list(stays.of),
+        instant(scope.first) - before,
+        instant(scope.last) + after,
+        read_types=rule.read_types,
+        closed=True,
+        horizon=scope.number,
+    )
+    found: Reads = {}
+    homes = [part.infos[DeviceInfo._fields.index(name)] for name in HOMES]
+    for device, mine in read.items():
+        held = stays.of.get(device, [])
+        there = [stay for stay in held if any(column[stay[0]] for column in homes)]
+        sent: set[tuple[str, datetime]] = set()
+        for place, start, end in sorted(there or held, key=lambda stay: stay[1]):
+            came, went = start != scope.first, end != scope.last
+            borders = instant(start), instant(end)
+            bill = bill_choose(mine, *borders, window=rule.window, came=came, went=went)
+            chosen = [r for r in bill_reads(bill, came) if (r.read_type, r.time) not in sent]
+            sent |= {(r.read_type, r.time) for r in chosen}
+            if chosen:
+                found[place] = chosen
     return found
 
 

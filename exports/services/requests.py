@@ -12,6 +12,7 @@ from django.utils import timezone
 from exports import formats
 from exports.formats.base import Format, WriteContext
 from exports.models import ExportDefinition, ExportRun
+from exports.models.definitions import BILL_WITHOUT_PERIOD
 from exports.scope import Scope, Selection
 from exports.services.wake import wake_run
 
@@ -60,6 +61,8 @@ def run_create(
     options = form.options_clean(request.options or {}, "write")
     if request.end <= request.start:
         raise ValueError("the period's end must lie after its start")
+    if request.since is not None and form.billing(options):
+        raise ValueError(BILL_WITHOUT_PERIOD)
     run = _with_batch_id(
         ExportRun(
             definition=request.definition,
@@ -165,6 +168,7 @@ def scope_of(run: ExportRun, form: Format, options: Mapping[str, Any], **more: A
         arrivals=form.wants_arrivals(options),
         margin=form.register_margin(options),
         reads_at_end=form.reads_at_end,
+        billing=form.billing(options),
         since=run.since,
         grain=form.since,
         zone=run.zone,

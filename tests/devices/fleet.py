@@ -151,6 +151,22 @@ def store_read(device: Device, at: datetime) -> None:
     journal.fold_all()
 
 
+def store_total(
+    device: Device, at: datetime, amount: str, read_type: str = "SR", status: int = 0, **more
+) -> int:
+    """A read of a total alone (empty: missing); the number of its batch."""
+    value = None if amount == "" else Decimal(amount)
+    mask = int(Status.MISSING) if value is None else int(status)
+    total = RegisterValue("SUM", "KWH", "DEL", "T", value, 1, status=mask, **more)
+    read = RegisterRead(at, read_type, (total,))
+    with transaction.atomic():
+        batch = make_batch(registers=1, devices=1)
+        journal.registers_append(batch, [(device.pk, read)])
+        number = journal.batch_number(batch)
+    journal.fold_all()
+    return number
+
+
 def load_shape(days: int, seed: int = 7) -> np.ndarray:
     """Counts (Wh) of a household: low by night, a peak in the evening."""
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from devices.bestread import Window, read_choose, read_letter
+from devices.bestread import Window, bill_choose, bill_reads, read_choose, read_letter
 from devices.readings import RegisterRead, RegisterValue, Status
 
 DUE = datetime(2026, 4, 1, 5, tzinfo=UTC)  # midnight in Chicago
@@ -111,6 +111,53 @@ def test_a_read_at_the_midnight_between_two_cycles_closes_the_old_one():
     ]  # fmt: skip
 
 
+def test_what_lies_outside_the_window_is_told_apart():
+    choice = read_choose([read("SR", -73), read("SR", -1), read("PSN")], DUE)
+    assert [verdict.near for verdict in choice.verdicts] == [False, True, True]
+
+
 def test_no_reads_no_choice():
     assert read_choose([], DUE) == (None, ())
     assert read_choose([read("SR", 0.005)], DUE).verdicts[0].why.endswith("18 s after the due time")
+
+
+# --- a meter's part of a cycle -------------------------------------------------------------------
+
+OPENS = DUE - timedelta(days=31)
+MONTH = -31 * 24
+
+
+def test_the_closing_read_of_one_cycle_opens_the_next():
+    reads = [read("SR", MONTH), read("CUR", MONTH + 1), read("SR", 0), read("OD", 5)]
+    bill = bill_choose(reads, OPENS, DUE)
+    assert (bill.opening.read, bill.closing.read) == (reads[0], reads[2])
+    assert bill_choose(reads, DUE, DUE + timedelta(days=30)).opening.read is reads[2]
+    assert bill_reads(bill, came=False) == [reads[2]]
+
+
+def test_a_short_cycle_is_not_closed_by_what_opened_it():
+    reads = [read("SR", -24), read("CUR", 0)]
+    bill = bill_choose(reads, DUE - timedelta(days=1), DUE)
+    assert (bill.opening.read, bill.closing.read) == (reads[0], reads[1])
+    assert bill_choose([read("SR", -25)], DUE - timedelta(days=1), DUE).closing.read is None
+    # Nothing opened it: what lies at its beginning closed the cycle before all the same.
+    only = [read("SR", -24 * 9)]
+    wide = Window(timedelta(days=20), timedelta(0))
+    last = bill_choose([read("PSN", -24 * 9), *only], DUE - timedelta(days=8), DUE, window=wide)
+    assert last.closing.read is None
+
+
+def test_a_meter_that_went_is_closed_by_its_last_read_whatever_its_type():
+    reads = [read("SR", -30), read("OD", -1), read("CUR", 2)]
+    bill = bill_choose(reads, OPENS, DUE, went=True)
+    assert bill.closing.read is reads[1]
+    assert why(bill.closing, reads[0]) == ("1 d 6 h before the due time, the one taken is nearer")
+    assert why(bill.closing, reads[2]) == "more than 0 s after the due time"
+
+
+def test_a_meter_that_came_is_opened_by_its_first_read_and_sends_it():
+    reads = [read("SR", MONTH - 1), read("OD", MONTH + 1), read("SR", MONTH + 9), read("SR", 0)]
+    bill = bill_choose(reads, OPENS, DUE, came=True)
+    assert bill.opening.read is reads[1]
+    assert bill_reads(bill, came=True) == [reads[1], reads[3]]
+    assert bill_reads(bill_choose([], OPENS, DUE, came=True), came=True) == []

@@ -3,15 +3,13 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from devices import journal
 from devices.models import Device, Installation, RegisterSnapshot
-from devices.readings import RegisterRead, RegisterValue, Status
+from devices.readings import Status
 from tests.devices import fleet
 from tests.devices.plans import scans
 from tests.people import log_in
@@ -28,18 +26,9 @@ def billing(client):
     return client
 
 
-def store(device: Device, day: float, amount: str, read_type="SR", status=0, **more) -> int:
-    """A read with a total, so many days after noon; the batch's number."""
-    value = None if amount == "" else Decimal(amount)
-    mask = int(Status.MISSING) if value is None else int(status)
-    values = [RegisterValue("SUM", "KWH", "DEL", value=value, status=mask, **more)]
-    read = RegisterRead(NOON + timedelta(days=day), read_type, tuple(values))
-    with transaction.atomic():
-        batch = fleet.make_batch(registers=1, devices=1)
-        journal.registers_append(batch, [(device.pk, read)])
-        number = journal.batch_number(batch)
-    journal.fold_all()
-    return number
+def store(device: Device, day: float, amount: str, *words, **more) -> int:
+    """A read of a total, so many days after noon; the batch's number."""
+    return fleet.store_total(device, NOON + timedelta(days=day), amount, *words, **more)
 
 
 def rows(answer) -> list[tuple[str, str]]:

@@ -67,6 +67,8 @@ PAGES = [
     ("admin:devices_registersnapshot_changelist", "get", EVERYONE),
     ("admin:devices_registersnapshot_change", "get", EVERYONE),
     ("admin:devices_registersnapshot_download", "get", {B, O, A}),
+    ("admin:devices_registersnapshot_bill", "get", EVERYONE),
+    ("admin:devices_registersnapshot_bill_csv", "get", {B, O, A}),
     ("admin:devices_registersnapshot_add", "get", set()),
     ("admin:devices_registersnapshot_delete", "get", set()),
     ("admin:devices_functionalgroup_changelist", "get", EVERYONE),
@@ -108,7 +110,7 @@ PAGES = [
     ("admin:auth_group_changelist", "get", {A}),
     ("admin:axes_accessattempt_changelist", "get", {A}),
 ]
-LISTED = ("_changelist", "_add", "_download")
+LISTED = ("_changelist", "_add", "_download", "_bill", "_bill_csv")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from exports.formats.layout import Field, Record
 from exports.formats.options import Option
 from exports.formats.quality import LETTER
 from exports.formats.registers import (
+    BILL_OPTIONS,
     CLASSES_OPTION,
     LINE_END_OPTION,
     MULTIPLIER_OPTION,
@@ -251,6 +252,7 @@ OPTIONS = (
     Option("layout",         "choice", EXPLICIT, "0101: implied decimals",
            choices=(EXPLICIT, IMPLIED)),
     READ_TYPES_OPTION,
+    *BILL_OPTIONS,
     CLASSES_OPTION,
     RATES_OPTION,
     NULLS_OPTION,

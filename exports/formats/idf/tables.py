@@ -12,6 +12,7 @@ from exports.formats.layout import Column, Line
 from exports.formats.options import Option
 from exports.formats.quality import LETTER
 from exports.formats.registers import (
+    BILL_OPTIONS,
     LINE_END_OPTION,
     MULTIPLIER_OPTION,
     NULLS_OPTION,
@@ -125,6 +126,7 @@ OPTIONS = (
     words_option("register_types", TYPES.values(),  "register types written", "TOT,MAX"),
     RATES_OPTION,
     READ_TYPES_OPTION,
+    *BILL_OPTIONS,
     NULLS_OPTION,
     MULTIPLIER_OPTION,
     Option("interface",      "text",   INTERFACE,   "interface name", maximum=40),

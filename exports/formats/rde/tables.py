@@ -13,6 +13,7 @@ from exports.formats.layout import Column, Line
 from exports.formats.options import Option
 from exports.formats.quality import LETTER, LETTER_MASKS
 from exports.formats.registers import (
+    BILL_OPTIONS,
     CLASSES_OPTION,
     LINE_END_OPTION,
     MULTIPLIER_OPTION,
@@ -188,6 +189,7 @@ OPTIONS = (
     Option("profile",       "choice",  "long",  "one row a register, or one a read and flow",
            choices=("long", "wide")),
     READ_TYPES_OPTION,
+    *BILL_OPTIONS,
     CLASSES_OPTION,
     RATES_OPTION,
     Option("occurrences",   "integer", None,    "highest peaks written; default all",

@@ -60,9 +60,10 @@ class Registers:
         for read in reads:
             if read.time.tzinfo is None:
                 raise sxm("FMT01", time=read.time)
+        billed = ctx.options["reads"] == "bill"  # chosen before; the closing one is at the end
         for read in sorted(reads, key=_order):
             chosen = read.read_type in self.run.chosen["read_types"]
-            if chosen and ctx.start <= read.time < ctx.end:
+            if chosen and (billed or ctx.start <= read.time < ctx.end):
                 try:
                     self._add(read)
                 except FormatError as error:

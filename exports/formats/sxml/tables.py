@@ -22,6 +22,7 @@ from exports.formats.issues import REFUSALS, FormatError
 from exports.formats.kinds import Integer, Kind, Word
 from exports.formats.options import Option
 from exports.formats.quality import LETTER
+from exports.formats.registers import BILL_OPTIONS
 from exports.formats.sxml.markup import Attribute, Boolean, Digits, Element, Leaf, Pattern
 
 NAMESPACE = "urn:tms:sxml:1"
@@ -158,6 +159,7 @@ OPTIONS = (
     Option("intervals",         "yes_no",  True, "intervals are written"),
     Option("events",            "yes_no",  False, "events are written"),
     Option("read_types",        "text",    "", "read types, a comma between; default all"),
+    *BILL_OPTIONS,
     Option("classes",           "text",    "", "register classes, a comma between; default all"),
     Option("rates",             "text",    "", "rates, a comma between; default all"),
     Option("quality_codes",     "yes_no",  True, "QualityCode and @c are written"),
