@@ -29,7 +29,7 @@ FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "terms", "blocks", "winners", "rosters"), PURE),
         **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
-        **dict.fromkeys(("bestread", "consumption", "tracing"), PURE),
+        **dict.fromkeys(("bestread", "consumption", "tracing", "longwork"), PURE),
         **dict.fromkeys(("registertable", "usageplots"), PURE),
         **dict.fromkeys(("models", "leases"), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),

@@ -25,7 +25,7 @@ Put = Callable[[Any], bytes]
 Target = TypeVar("Target")
 
 TABLE = 1 << 17  # counts below this have a ready-made text
-BLOCK = 1 << 15  # values rendered at once: the working set stays in the cache
+BLOCK = 1 << 16  # values rendered at once: enough to make little of each call, still in the cache
 
 
 class Texts(NamedTuple):
@@ -43,6 +43,16 @@ def texts_of(texts: Sequence[bytes]) -> Texts:
     width = max(1, -(-longest // 8))
     table = np.array(texts, dtype=f"S{8 * width}").view(np.uint64)
     return Texts(table.reshape(len(texts), width), sizes, longest)
+
+
+def bytes_column(texts: Sequence[str], rows: int) -> npt.NDArray[np.bytes_]:
+    """Texts of ASCII as a column of bytes (rows,); one text may stand for all."""
+    if len(texts) < rows:
+        return np.repeat(np.array(texts, np.bytes_), rows)
+    size = len(texts[0]) if texts else 0
+    if size and set(map(len, texts)) == {size}:  # quicker than text by text
+        return np.frombuffer("".join(texts).encode("ascii"), f"S{size}")
+    return np.array(texts, np.bytes_)
 
 
 def template_texts(template: bytes, columns: Sequence[npt.NDArray[np.bytes_]]) -> Texts:

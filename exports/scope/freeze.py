@@ -1,6 +1,6 @@
 """Freezing a scope: its inventory and its changes, in one snapshot, in parts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from exports.scope.inventory import (
     MULTIPLIER,
     PK,
     WHAT,
-    Row,
+    Columns,
     Window,
 )
 
@@ -38,18 +38,26 @@ class Frozen(NamedTuple):
     horizon: int
 
 
-def parts_freeze(scope: Scope, devices_a_part: int = PART_DEVICES) -> Iterator[Frozen]:
+def parts_freeze(
+    scope: Scope, devices_a_part: int = PART_DEVICES, *, flowing: bool = False
+) -> Iterator[Frozen]:
     """The scope in parts, in the file's order; nothing when nothing can be in it.
 
     All of it as one snapshot has it, that of the caller's transaction if there is one. A horizon
-    of None is taken there: the newest batch. Devices of one key are in one part.
+    of None is taken there: the newest batch. Devices of one key are in one part. `flowing`: parts
+    of a period come as they are read; until the last one nothing else may be asked on the
+    connection, and the snapshot is held.
     """
     with sql.snapshot():
         if scope.horizon is None:
             scope = replace(scope, horizon=journal.horizon())
-        # Complete before the first is handed over: the rows flow on the caller's connection.
         if scope.since is None:
-            frozen = list(_frozen(scope, Window(scope.first, scope.last), None, devices_a_part))
+            window = Window(scope.first, scope.last)
+            frozen: Iterator[Frozen] | list[Frozen] = _frozen(scope, window, None, devices_a_part)
+            if flowing:
+                yield from frozen
+                return
+            frozen = list(frozen)
         else:
             with sql.by_index():
                 frozen = _changed(scope, devices_a_part)
@@ -74,8 +82,8 @@ def _frozen(
     eras = inventory.eras(scope, window) if scope.intervals else {}
     histories = inventory.histories(scope, window)
     place = DeviceInfo._fields.index(scope.order)
-    for rows in inventory.parts_of_rows(scope, window, devices):
-        part = _Assembly(scope, window, rows).part(eras, histories)
+    for columns in inventory.parts_of_rows(scope, window, devices):
+        part = _Assembly(window, columns).part(eras, histories)
         if changes is not None:
             part = _concerned(part, scope, changes)
         if len(part.device):
@@ -96,12 +104,11 @@ class Stays(NamedTuple):
 
 
 class _Assembly:
-    """Rows of the inventory becoming a part."""
+    """Rows of the inventory, as columns, becoming a part."""
 
-    def __init__(self, scope: Scope, window: Window, rows: Sequence[Row]) -> None:
-        self.scope, self.window = scope, window
-        self.columns = list(zip(*rows, strict=True))
-        pk = np.array(self.columns[PK], np.int64)
+    def __init__(self, window: Window, columns: Columns) -> None:
+        self.window, self.columns = window, columns
+        pk = np.array(columns[PK], np.int64)
         starts = np.diff(pk, prepend=-1) != 0
         self.first = np.flatnonzero(starts)  # each device's first row
         self.owner = np.cumsum(starts) - 1  # the place of each row's device among them
@@ -109,29 +116,43 @@ class _Assembly:
 
     def part(self, eras: inventory.Eras, histories: stays.Histories) -> Part:
         """The stays and channels of the rows."""
-        cut = [place for place, pk in enumerate(self.pk.tolist()) if pk in histories]
+        cut = self._among(histories.homes)
         there = self._cut(set(cut), histories) if cut else self._whole()
         opens = np.cumsum(there.sizes) - there.sizes  # each device's first stay
-        rows = np.array([row for row, pk in enumerate(self.columns[CHANNEL]) if pk is not None])
-        rows = rows.astype(np.int64)
+        rows = np.arange(len(self.owner))
+        if "" in self.columns[CHANNEL]:
+            rows = np.array([row for row in rows.tolist() if self.columns[CHANNEL][row]], np.int64)
         times = there.sizes[self.owner[rows]]
         ends = np.cumsum(times)
         within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - times, times)
         rows = np.repeat(rows, times)
         stay = opens[self.owner[rows]] + within
-        whats, pks = self.columns[WHAT], self.columns[CHANNEL]
         found = _Channels(
-            [pks[row] for row in rows.tolist()],
+            list(map(int, self._of_rows(CHANNEL, rows))),
             stay.tolist(),
-            [whats[row] for row in rows.tolist()],
+            list(self._of_rows(WHAT, rows)),
             there.start[stay].tolist(),
             there.end[stay].tolist(),
         )
-        for place in np.flatnonzero(np.isin(self.pk, list(eras))).tolist():
+        for place in self._among(eras):
             first = int(opens[place])
             for at in range(first, first + int(there.sizes[place])):
                 found.add_eras(eras[int(self.pk[place])], at, there)
         return found.part(there)
+
+    def _among(self, devices: Mapping[int, Any]) -> list[int]:
+        """The places of those that something is known of."""
+        if not devices:
+            return []
+        places: list[int] = np.flatnonzero(np.isin(self.pk, list(devices))).tolist()
+        return places
+
+    def _of_rows(self, column: int, rows: Ints) -> list[Any]:
+        """A column of some rows, each once or several times."""
+        whole = self.columns[column]
+        if np.array_equal(rows, np.arange(len(whole))):
+            return whole
+        return [whole[row] for row in rows.tolist()]
 
     def _of_devices(self, column: int) -> Sequence[Any]:
         """A column of the devices, once each."""

@@ -19,10 +19,11 @@ from exports.scope.asked import ORDERS, Scope, Selection
 from exports.scope.frozen import KIND, kind_text
 from exports.scope.stays import GROUPS, Histories, during, histories_of
 
-Row = tuple[Any, ...]
-# A row's columns; WHAT: KIND of the channel as one text, its multiplier empty where the
-# installation's counts.
+Columns = list[list[Any]]
+# A row's columns, texts but for PK, empty where there is nothing; WHAT: KIND of the channel as one
+# text, its multiplier empty where the installation's counts.
 PK, INFO, MULTIPLIER, CHANNEL, WHAT, MEMBERSHIPS = 0, slice(1, 11), 11, 12, 13, 14
+CELLS = 15
 ROWS = 4000  # fetched at once
 Era = tuple[int, datetime | None, datetime | None, str]  # channel, from, to, what it measures
 Eras = dict[int, list[Era]]
@@ -45,25 +46,37 @@ class Window:
         return instant(self.last)
 
 
-def parts_of_rows(scope: Scope, window: Window, devices: int) -> Iterator[list[Row]]:
-    """The rows of so many devices at a time, or a few more: devices of one key stay together."""
+def parts_of_rows(scope: Scope, window: Window, devices: int) -> Iterator[Columns]:
+    """The rows of so many devices at a time, or a few more, as columns: devices of one key stay
+    together."""
     key = 1 + ORDERS.index(scope.order)
-    held: list[Row] = []
+    held: Columns = [[] for _ in range(CELLS)]
     for chunk in sql.flow(*_rows_sql(scope, window), size=ROWS):
-        held += chunk
-        while cut := _cut(held, key, devices):
-            yield held[:cut]
-            held = held[cut:]
-    if held:
+        for column, more in zip(held, _columns(chunk), strict=True):
+            column += more
+        while cut := _cut(held[PK], held[key], devices):
+            yield [column[:cut] for column in held]
+            held = [column[cut:] for column in held]
+    if held[PK]:
         yield held
 
 
-def _cut(rows: Sequence[Row], key: int, devices: int) -> int:
+def _columns(rows: Sequence[tuple[str]]) -> Columns:
+    """Rows as columns. A row comes as one text, a cell a line: a value made for each cell of each
+    row would take longer than the query. ValueError when a cell has lines of its own."""
+    cells = "\n".join([row for (row,) in rows]).split("\n")
+    if len(cells) != CELLS * len(rows):
+        raise ValueError("an identifier holds a line feed")
+    pks, *others = (cells[place::CELLS] for place in range(CELLS))
+    return [list(map(int, pks)), *others]
+
+
+def _cut(pks: Sequence[int], keys: Sequence[str], devices: int) -> int:
     """How many rows make the next part; 0 while that is not known."""
-    if len(rows) <= devices:
+    if len(pks) <= devices:
         return 0
-    starts = np.flatnonzero(np.diff([row[PK] for row in rows], prepend=-1)).tolist()
-    return next((at for at in starts[devices:] if rows[at][key] != rows[at - 1][key]), 0)
+    starts = np.flatnonzero(np.diff(pks, prepend=-1)).tolist()
+    return next((at for at in starts[devices:] if keys[at] != keys[at - 1]), 0)
 
 
 def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
@@ -86,15 +99,9 @@ def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
         where_params.append(ids)
         among, ids = sql.any_of("m.device_id", window.ids)
         among_params.append(ids)
-    text = "{}::text" if sql.is_postgres() else "CAST({} AS TEXT)"
-    kind = " || '|' || ".join(f"COALESCE({text.format('c.' + name)}, '')" for name in KIND)
     # Only names of ours are written into the text; values are parameters.
     query = f"""
-        SELECT d.id, d.device_id, d.meter_number, d.serial_number,
-          COALESCE(i.service_point_id, ''), COALESCE(i.account_id, ''),
-          COALESCE(i.premise_id, ''), k.code, d.time_zone, COALESCE(i.transformer_id, ''),
-          COALESCE(i.feeder_id, ''), {text.format("i.multiplier")}, c.id, {kind},
-          COALESCE(t.codes, '')
+        SELECT {_row_sql()}
         FROM devices_device d JOIN devices_deviceclass k ON k.id = d.device_class_id
         LEFT JOIN devices_installation i ON i.device_id = d.id AND {holds.format("i")}
         LEFT JOIN devices_channel c ON c.device_id = d.id AND {holds.format("c")} {channel}
@@ -103,6 +110,25 @@ def _rows_sql(scope: Scope, window: Window) -> tuple[str, list[Any]]:
         ORDER BY {sql.bytewise("d." + scope.order)}, d.id, c.number"""
     params = [start, end, start, end, *channel_params]
     return query, [*params, end, end, *among_params, *where_params]
+
+
+def _row_sql() -> str:
+    """A row's cells as one text, a cell a line."""
+    postgres = sql.is_postgres()
+    cast = "{}::text" if postgres else "CAST({} AS TEXT)"
+    always = ["d.id", "d.device_id", "d.meter_number", "d.serial_number"]
+    places = ["i.service_point_id", "i.account_id", "i.premise_id"]
+    home = ["i.transformer_id", "i.feeder_id", cast.format("i.multiplier"), cast.format("c.id")]
+    what = [cast.format(f"c.{name}") for name in KIND]
+    if postgres:
+        kind = "concat(" + ", '|', ".join(what) + ")"
+    else:
+        kind = " || '|' || ".join(f"COALESCE({name}, '')" for name in what)
+    cells = [
+        *(*always, *(f"COALESCE({name}, '')" for name in places), "k.code", "d.time_zone"),
+        *(*(f"COALESCE({name}, '')" for name in home), kind, "COALESCE(t.codes, '')"),
+    ]
+    return f"concat_ws(chr(10), {', '.join(cells)})" if postgres else " || char(10) || ".join(cells)
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from django.db import connection
 from django.utils import timezone
 
 from devices import journal
 from devices.journal import sql
+from devices.longwork import longwork_begin
 from devices.readings import Frame
 from events.models import Route
 from events.selectors.routes import route_for_export, route_records_for_period
@@ -32,6 +34,7 @@ from exports.services.plan import part_devices
 from exports.services.requests import context_of, scope_of
 
 STDOUT = "-"
+PARTS_AHEAD = 1000  # frozen parts that may wait, of 20 kB or so
 ROUTE_LINES = 2000  # records of a route that are read at once
 
 
@@ -41,6 +44,7 @@ class RunFailed(Exception):
 
 def run_execute(run: ExportRun, output: str) -> ExportRun:
     """Write a run's files: `output` is a file, `folder/`, or `-`. RunFailed leaves no file."""
+    longwork_begin()
     form = formats.get(run.format)
     run.state, run.started = ExportRun.State.RUNNING, timezone.now()
     try:
@@ -67,7 +71,10 @@ def _finish(run: ExportRun, state: str, error: str = "") -> None:
 
 
 def _frames(scope: Scope) -> Iterator[Frame]:
-    for part in parts_freeze(scope, part_devices(scope)):
+    """The inventory is read ahead, too: readings are as of the horizon whenever they are read."""
+    alone = not connection.in_atomic_block
+    parts = lambda: parts_freeze(scope, part_devices(scope), flowing=alone)  # noqa: E731
+    for part in read_ahead(parts, PARTS_AHEAD):
         yield from frames_read(part.data, scope)
 
 

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from devices import leases, tracing
+from devices.longwork import longwork_begin
 from exports import formats
 from exports.assemble import SegmentDamaged
 from exports.failpoints import point
@@ -56,6 +57,7 @@ def work() -> bool:
 
 def run_step(run: ExportRun) -> bool:
     """Do one piece of a run; False when there is none that nobody else does."""
+    longwork_begin()
     with tracing.bound(run=run.pk):
         return _step(run)
 

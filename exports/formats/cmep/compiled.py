@@ -1,7 +1,7 @@
 """The compiled writer: many rows of a sheet at a time, by ready-made tables instead of values.
 
-A record is a row of 64-bit words: its head, then for each triplet the words of its time, its flag
-and its value, each filled up with NUL; deleting the NULs leaves the line. Every text comes from
+A record is a row of bytes: its head, then for each triplet its time, its flag and its value, each
+filled up with NUL; deleting the NULs leaves the line (lines.py). Every text comes from
 the declared kinds (tables.py), rendered once: a time per grid, a flag per mask, a value per count.
 """
 
@@ -21,7 +21,8 @@ from exports.formats.cmep.plan import Target
 from exports.formats.cmep.records import LINE_END
 from exports.formats.cmep.run import Run, flag_text
 from exports.formats.cmep.tables import MAX_LINE, MEPMD01
-from exports.formats.fast import BLOCK, Flags, Texts, Words, texts_of, value_texts
+from exports.formats.fast import BLOCK, Flags, Texts, texts_of, value_texts
+from exports.formats.lines import Layer, Shared, bytes_of, heads_of, lines_join
 
 Cells = npt.NDArray[Any]
 TIME, FLAG, VALUE = MEPMD01.group
@@ -175,44 +176,31 @@ def _spans(wanted: Flags | None, fresh: Flags, rows: int, most: int) -> Spans:
 
 def _lines(rows: Rows, spans: Spans, texts: Texts, index: Ints, run: Run) -> Batch | None:
     """The lines of records of one size; None if one could be over 2048 bytes."""
-    count, records, slots = int(spans.size[0]), len(spans.row), len(rows.ends)
-    clean = rows.status is None
+    count, slots, clean = int(spans.size[0]), len(rows.ends), rows.status is None
     times = _times(rows.ends.tobytes(), flag_text(0, run.sensus, False) if clean else "")
-    where = spans.start[:, None] + np.arange(count)
     # Where every slot is in a record of this size, the rows need only another shape.
-    flat = None if records * count == index.size else spans.row[:, None] * slots + where
-    layers = [(times, where), (texts, _picked(index, flat, count))]
+    flat = None
+    if len(spans.row) * count != index.size:
+        flat = (spans.row * slots + spans.start)[:, None] + np.arange(count)
+    layers = [Layer(texts, _picked(index, flat, count))]
+    missing = np.zeros(len(spans.row), np.int64)
     if rows.status is not None:
-        layers.insert(1, (_flags(run.sensus), _picked(rows.status & PUBLIC, flat, count)))
-    tail = texts_of([b",%d" % count, run.crc + LINE_END])
-    interval, lengths = _intervals(rows, where)
-    sizes = rows.heads.sizes[spans.row] + lengths + int(tail.sizes.sum())
-    for layer, chosen in layers:
-        if layer.sizes.min() == layer.longest:
-            sizes += count * layer.longest
-        else:
-            sizes += layer.sizes.take(chosen).sum(axis=1)
+        status = _picked(rows.status, flat, count)
+        layers.insert(0, Layer(_flags(run.sensus), status & PUBLIC))
+        missing = np.count_nonzero(status & int(Status.MISSING), axis=1)
+    starts, kinds = np.unique(spans.start, return_inverse=True)
+    chosen = starts[:, None] + np.arange(count)
+    fixed = texts_of([text + b",%d" % count for text in _intervals(rows, chosen)])
+    shared = Shared(bytes_of(fixed), times, chosen, run.crc + LINE_END, kinds)
+    sizes = rows.heads.sizes[spans.row] + fixed.sizes[kinds] + len(shared.ending)
+    sizes += count * times.longest
+    for layer in layers:
+        sizes += layer.sizes()
     if sizes.max() > MAX_LINE:
         return None
-    width, step = rows.heads.words.shape[1], sum(layer.words.shape[1] for layer, _ in layers)
-    scratch = bytearray(8 * records * (width + 2 + count * step + 1))
-    out = np.frombuffer(scratch, np.uint64).reshape(records, -1)
-    out[:, :width] = rows.heads.words.take(spans.row, axis=0)
-    out[:, width] = interval
-    out[:, width + 1] = tail.words[0, 0]
-    out[:, -1] = tail.words[1, 0]
-    column = width + 2
-    for layer, chosen in layers:
-        for word in range(layer.words.shape[1]):
-            out[:, column : column + (count - 1) * step + 1 : step] = layer.words[:, word][chosen]
-            column += 1
-    missing = np.zeros(records, np.int64)
-    if rows.status is not None:
-        marks = _picked(rows.status & int(Status.MISSING), flat, count)
-        missing = marks.sum(axis=1, dtype=np.int64)
-    data = scratch.translate(None, b"\0")
-    firsts = rows.ends[spans.start]
-    ranks = rows.ranks[spans.row]
+    heads = heads_of(rows.heads).take(spans.row, axis=0)
+    data = lines_join(heads, shared, layers, int(sizes.sum()))
+    firsts, ranks = rows.ends[spans.start], rows.ranks[spans.row]
     return Batch(rows.target.unit, ranks, firsts, spans.size, missing, sizes, data)
 
 
@@ -221,13 +209,11 @@ def _picked(slots: Cells, flat: Ints | None, count: int) -> Cells:
     return slots.reshape(-1, count) if flat is None else slots.ravel()[flat]
 
 
-def _intervals(rows: Rows, where: Ints) -> tuple[Words, Ints]:
-    """Field 13 of each record and its length: empty where one of its days is not 24 h long."""
+def _intervals(rows: Rows, slots: Ints) -> list[bytes]:
+    """Field 13 of records of these slots, (d, n): empty where one of the days is not 24 h long."""
     column = MEPMD01.column("interval")
-    both = texts_of([column.put(rows.seconds), column.put(None)])
-    odd = rows.grid.odd[where].any(axis=1) if rows.grid.odd.any() else np.zeros(len(where), int)
-    which = odd.astype(np.intp)
-    return both.words[:, 0][which], both.sizes[which]
+    odd: Flags = np.any(rows.grid.odd[slots], axis=1)
+    return [column.put(None if is_odd else rows.seconds) for is_odd in odd.tolist()]
 
 
 @lru_cache(maxsize=64)

@@ -56,9 +56,11 @@ class Source(NamedTuple):
 
     def all(self, devices: Sequence[DeviceInfo]) -> Sequence[str]:
         """The texts of many."""
-        if self.attribute:
-            return column_of(devices, self.attribute)
-        return [self.text] * len(devices)
+        return self.texts(devices) if self.attribute else [self.text] * len(devices)
+
+    def texts(self, devices: Sequence[DeviceInfo]) -> Sequence[str]:
+        """The texts of many, or the one that all of them have."""
+        return column_of(devices, self.attribute) if self.attribute else [self.text]
 
 
 @dataclass(slots=True)

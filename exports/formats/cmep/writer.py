@@ -27,7 +27,7 @@ from exports.formats.cmep.records import Record, interval_records, register_reco
 from exports.formats.cmep.run import OWN, Run
 from exports.formats.cmep.tables import MEPMD01
 from exports.formats.context import Tally
-from exports.formats.fast import Wanted, clashing, meters_of, rows_of, template_texts
+from exports.formats.fast import Wanted, bytes_column, clashing, meters_of, rows_of, template_texts
 from exports.formats.issues import FormatError
 
 Cells = npt.NDArray[np.bytes_]
@@ -78,8 +78,10 @@ class FrameWriter:
         if every != sorted(every):
             raise ValueError(f"devices are not sorted by {self.run.attribute}")
         self.names = list(dict.fromkeys(every))
-        places = {name: rank for rank, name in enumerate(self.names)}
-        self.ranks = np.array(list(map(places.__getitem__, every)), np.int64)
+        self.ranks = np.arange(len(every))
+        if len(self.names) < len(every):
+            places = {name: rank for rank, name in enumerate(self.names)}
+            self.ranks = np.array(list(map(places.__getitem__, every)), np.int64)
 
     # --- compiled -------------------------------------------------------------------------------
     def _compile_sheets(self) -> None:
@@ -175,9 +177,10 @@ class FrameWriter:
 
     def _find_cells(self) -> None:
         """Fields 4, 6 and 8 of all devices at once, where they need no more than ASCII."""
-        columns = [source.all(self.frame.devices) for source in self.run.own]
+        devices = self.frame.devices
+        columns = [source.texts(devices) for source in self.run.own]
         if all(map(self.run.bare, OWN, columns)):
-            self.cells = [np.array(texts, np.bytes_) for texts in columns]
+            self.cells = [bytes_column(texts, len(devices)) for texts in columns]
 
     def _cells(self, devices: Ints) -> list[Cells]:
         """Fields 4, 6 and 8 of some devices; of those at fault nothing, they become plain."""
