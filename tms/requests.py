@@ -1,11 +1,13 @@
 """Each request has an id: in the log, and in the answer's X-Request-ID."""
 
+import ipaddress
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from devices import tracing
@@ -37,13 +39,27 @@ class RequestIds:
         return response
 
 
+def client_address(request: HttpRequest) -> str:
+    """Who calls: the peer, or whom the outermost of our own proxies saw.
+
+    What stands further left in X-Forwarded-For was written by the caller, and is not believed.
+    """
+    seen = [one.strip() for one in request.headers.get("X-Forwarded-For", "").split(",")]
+    if 0 < settings.TMS_PROXIES <= len(seen):
+        try:
+            return str(ipaddress.ip_address(seen[-settings.TMS_PROXIES]))
+        except ValueError:
+            pass
+    return request.META.get("REMOTE_ADDR", "")
+
+
 def _told(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     fields = {
         "method": request.method,
         "path": request.path,
         "status": response.status_code,
         "milliseconds": round(1000 * seconds, 1),
-        "address": request.META.get("REMOTE_ADDR", ""),
+        "address": client_address(request),
     }
     user, key = getattr(request, "user", None), getattr(request, "auth", None)
     if user is not None and user.is_authenticated:

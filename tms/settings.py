@@ -32,6 +32,8 @@ CSRF_TRUSTED_ORIGINS = env.list("TMS_TRUSTED_ORIGINS", default=[])
 # TLS: on when a proxy terminates it in front of us; switches secure cookies, HSTS and redirect.
 TLS = env.bool("TMS_TLS", default=False)
 
+# How many proxies stand before us, each adding the caller it saw to X-Forwarded-For.
+TMS_PROXIES = env.int("TMS_PROXIES", default=1 if TLS else 0)
 # From where /metrics is read without a key. Behind a proxy nobody is near.
 TMS_METRICS_FROM = env.list("TMS_METRICS_FROM", default=[] if TLS else ["127.0.0.0/8", "::1/128"])
 
@@ -197,6 +199,7 @@ AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "tms.requests.client_address"
 AXES_LOCKOUT_TEMPLATE = "lockout.html"
 LOGIN_URL = "admin:login"
 SESSION_COOKIE_AGE = 12 * 3600

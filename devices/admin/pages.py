@@ -45,6 +45,15 @@ class RowHistory(SimpleHistoryAdmin):
         """History is looked at; what was is made again by an edit, under its own checks."""
         return True
 
+    def history_form_view(self, request, object_id, version_id, extra_context=None):
+        """Looked at, truly: what is posted here would be saved without those checks."""
+        if request.method not in ("GET", "HEAD"):
+            raise PermissionDenied
+        try:
+            return super().history_form_view(request, object_id, version_id, extra_context)
+        except ValueError as error:
+            raise Http404(f"There is no version {version_id} of {object_id}.") from error
+
 
 class RowPages(KeysetAdmin):
     """Helps a model admin with pages of its own about one row, within the site's frame."""
