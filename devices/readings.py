@@ -8,7 +8,7 @@ Decimal resolution; no float stands for a billing quantity. Knows nothing of Dja
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Context, Decimal, Inexact
@@ -285,7 +285,7 @@ class Frame:
 
     devices: Sequence[DeviceInfo]
     sheets: Sequence[Sheet] = ()
-    reads: dict[int, list[RegisterRead]] = field(default_factory=dict)
+    reads: Mapping[int, Sequence[RegisterRead]] = field(default_factory=dict)
     events: dict[int, list[Event]] = field(default_factory=dict)
     arrivals: dict[int, Arrival] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from devices.readings import DeviceInfo, Frame, Sheet
+from devices.storedreads import reads_renumbered
 from exports.formats.base import Format, Tally, WriteContext
 
 CHUNK = 4 << 20
@@ -133,7 +134,7 @@ def frame_split(frame: Frame, keys: Sequence[str]) -> Iterator[tuple[str, Frame]
                 frame,
                 devices=[frame.devices[index] for index in mine],
                 sheets=[cut[number] for cut in cuts if number in cut],
-                reads={n: frame.reads[i] for n, i in enumerate(mine) if i in frame.reads},
+                reads=reads_renumbered(frame.reads, dict(enumerate(mine))),
                 events={n: frame.events[i] for n, i in enumerate(mine) if i in frame.events},
             ),
         )

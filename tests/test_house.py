@@ -29,7 +29,8 @@ FLOORS = {
     "devices": {
         **dict.fromkeys(("readings", "terms", "blocks", "winners", "rosters"), PURE),
         **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
-        **dict.fromkeys(("bestread", "consumption", "tracing", "longwork"), PURE),
+        **dict.fromkeys(("bestread", "consumption", "storedreads", "tracing"), PURE),
+        **dict.fromkeys(("longwork",), PURE),
         **dict.fromkeys(("registertable", "usageplots"), PURE),
         **dict.fromkeys(("models", "leases"), MODELS),
         **dict.fromkeys(("journal", "limits"), STORE),
@@ -48,7 +49,7 @@ FLOORS = {
     },
     "exports": {
         **dict.fromkeys(("formats", "naming", "sinks", "schedules", "periods"), PURE),
-        **dict.fromkeys(("assemble", "failpoints"), PURE),
+        **dict.fromkeys(("assemble", "failpoints", "collector"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "scope", "places", "hooks"), STORE),
         **dict.fromkeys(("selectors", "metrics"), SELECTORS),

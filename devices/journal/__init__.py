@@ -27,7 +27,12 @@ from devices.journal.read import (
     series_read,
     tables_read,
 )
-from devices.journal.registers import registers_read, registers_read_keys, version_read
+from devices.journal.registers import (
+    registers_read,
+    registers_read_keys,
+    registers_stored,
+    version_read,
+)
 from devices.journal.totals import Total, totals_read
 from devices.journal.versions import Batches, Versions, batches_between, versions_read
 
@@ -56,6 +61,7 @@ __all__ = [
     "registers_append",
     "registers_read",
     "registers_read_keys",
+    "registers_stored",
     "series_read",
     "tables_read",
     "totals_read",

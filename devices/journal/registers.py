@@ -9,31 +9,21 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from django.db import transaction
 from django.db.models import Q
 
 from devices.journal import marks, sql
 from devices.models import RegisterEntry, RegisterSnapshot
 from devices.readings import RegisterRead, RegisterValue, Status, worst_letter
+from devices.storedreads import (
+    HEAD_FIELDS,
+    Head,
+    StoredRead,
+    encode,
+    heads_decode,
+    values_decode,
+)
 
-
-class Head(msgspec.Struct, omit_defaults=True):
-    """What a read says besides its values."""
-
-    season: int | None = None
-    reset_count: int | None = None
-    reset_time: datetime | None = None
-    status_word: str = ""
-    source: str = ""
-    received: datetime | None = None
-    read_id: str = ""
-
-
-_encode = msgspec.json.Encoder(decimal_format="string").encode
-_heads = msgspec.json.Decoder(Head)
-_values = msgspec.json.Decoder(list[RegisterValue])
-HEAD_FIELDS = Head.__struct_fields__
 Key = tuple[int, str, datetime]
 KEYS = 500  # asked for in one query
 
@@ -44,8 +34,8 @@ def entry_columns(device: int, read: RegisterRead) -> dict[str, Any]:
         "device_id": device,
         "read_type": read.read_type,
         "time": read.time.astimezone(UTC),
-        "head": _encode(Head(**{f: getattr(read, f) for f in HEAD_FIELDS})).decode(),
-        "values": _encode(read.values).decode(),
+        "head": encode(Head(**{f: getattr(read, f) for f in HEAD_FIELDS})).decode(),
+        "values": encode(read.values).decode(),
     }
 
 
@@ -97,7 +87,7 @@ def _fold_chunk(entries: Sequence[tuple[Any, ...]]) -> None:
                     number=number,
                     revision=revision,
                     head=head,
-                    values=_encode(values).decode(),
+                    values=encode(values).decode(),
                     quality=worst_letter((value.status for value in values), default="M"),
                 )
                 for (key, number), (revision, head, values) in fresh.items()
@@ -108,6 +98,7 @@ def _fold_chunk(entries: Sequence[tuple[Any, ...]]) -> None:
 
 
 Version = tuple[int, int, str, list[RegisterValue]]  # number, revision, head, values
+Written = tuple[int, int, str, str]  # the same with the values as text
 COLUMNS = ("device_id", "read_type", "time", "number", "revision", "head", "values")
 
 
@@ -125,7 +116,7 @@ def _latest(keys: set[Key]) -> dict[Key, Version]:
     )
     for *key, number, revision, head, values in rows.iterator():
         if (k := tuple(key)) in keys:
-            found[k] = (number, revision, head, _values.decode(values))
+            found[k] = (number, revision, head, values_decode(values))
     return found
 
 
@@ -139,13 +130,37 @@ def versions(
         standing = latest.get(key)
         if standing and standing[0] > number:
             continue  # folded before
-        merged = merge(standing[3] if standing else [], _values.decode(values))
+        merged = merge(standing[3] if standing else [], values_decode(values))
         if merged is None:
             continue
         revision = standing[1] + (standing[0] != number) if standing else 0
         latest[key] = (number, revision, head, merged)
         fresh[key, number] = (revision, head, merged)
     return fresh
+
+
+def registers_stored(
+    device_ids: Sequence[int],
+    start: datetime,
+    end: datetime,
+    *,
+    read_types: Sequence[str] = (),
+    closed: bool = False,
+    horizon: int | None = None,
+) -> dict[int, list[StoredRead]]:
+    """Reads of devices with start ≤ time < end (`closed`: ≤ end), as of a horizon, by time.
+
+    The latest version numbered at most the horizon, with what is not folded yet merged in.
+    """
+    bounds = Q(device_id__in=sql.id_set(device_ids), time__gte=start)
+    bounds &= Q(time__lte=end) if closed else Q(time__lt=end)
+    if read_types:
+        bounds &= Q(read_type__in=list(read_types))
+    reads: dict[int, list[StoredRead]] = {}
+    versions = sorted(_standing(bounds, horizon).items(), key=lambda i: i[0][2])
+    for (device, read_type, time), (_, *rest) in versions:
+        reads.setdefault(device, []).append(StoredRead(read_type, time, *rest))
+    return reads
 
 
 def registers_read(
@@ -157,27 +172,19 @@ def registers_read(
     closed: bool = False,
     horizon: int | None = None,
 ) -> dict[int, list[RegisterRead]]:
-    """Reads of devices with start ≤ time < end (`closed`: ≤ end), as of a horizon, by time.
-
-    The latest version numbered at most the horizon, with what is not folded yet merged in.
-    """
-    bounds = Q(device_id__in=sql.id_set(device_ids), time__gte=start)
-    bounds &= Q(time__lte=end) if closed else Q(time__lt=end)
-    if read_types:
-        bounds &= Q(read_type__in=list(read_types))
-    reads: dict[int, list[RegisterRead]] = {}
-    versions = sorted(_standing(bounds, horizon).items(), key=lambda i: i[0][2])
-    for (device, read_type, time), version in versions:
-        reads.setdefault(device, []).append(_read(read_type, time, version))
-    return reads
+    """The reads of `registers_stored`, with their values."""
+    found = registers_stored(
+        device_ids, start, end, read_types=read_types, closed=closed, horizon=horizon
+    )
+    return {device: [stored.read() for stored in mine] for device, mine in found.items()}
 
 
 def registers_read_keys(
     keys: Collection[Key], *, horizon: int | None = None
-) -> list[tuple[Key, int, RegisterRead]]:
+) -> list[tuple[Key, int, StoredRead]]:
     """These reads as of a horizon, by time, each with the number of the batch that last changed
     it; those that did not exist then are left out."""
-    found: list[tuple[Key, int, RegisterRead]] = []
+    found: list[tuple[Key, int, StoredRead]] = []
     ordered, wanted = sorted(keys), set(keys)
     for low in range(0, len(ordered), KEYS):
         some = ordered[low : low + KEYS]
@@ -185,52 +192,50 @@ def registers_read_keys(
         bounds &= Q(time__in=sorted({key[2] for key in some}))
         for key, version in _standing(bounds, horizon).items():
             if key in wanted:
-                found.append((key, version[0], _read(*key[1:], version)))
+                number, *rest = version
+                found.append((key, number, StoredRead(*key[1:], *rest)))
                 wanted.discard(key)
     return sorted(found, key=lambda one: (one[0][2], one[0]))
 
 
-def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Version]":
+def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Written]":
     """What stands, as of a horizon, of the reads within bounds."""
     if horizon is None:
         horizon = marks.horizon()
     done = marks.folded_to()
     snapshots = RegisterSnapshot.objects.filter(bounds, number__lte=horizon).order_by("number")
-    raw = {tuple(row[:3]): row[3:] for row in snapshots.values_list(*COLUMNS).iterator()}
-    latest = {key: (*row[:3], _values.decode(row[3])) for key, row in raw.items()}
+    standing: dict[Key, Written] = {
+        row[:3]: row[3:] for row in snapshots.values_list(*COLUMNS).iterator()
+    }
     if done < horizon:
-        waiting = (
+        waiting = list(
             RegisterEntry.objects.filter(bounds, batch__number__gt=done, batch__number__lte=horizon)
             .order_by("batch__number", "id")
             .values_list("device_id", "read_type", "time", "head", "values", "batch__number")
         )
-        versions(list(waiting), latest)
-    return latest
+        touched = {entry[:3] for entry in waiting} & standing.keys()
+        latest = {key: _decoded(standing[key]) for key in touched}
+        versions(waiting, latest)
+        for key, (*rest, values) in latest.items():
+            standing[key] = (*rest, encode(values).decode())
+    return standing
+
+
+def _decoded(written: Written) -> Version:
+    *rest, values = written
+    return (*rest, values_decode(values))
 
 
 def values_of(text: str) -> list[RegisterValue]:
     """A version's values from its column."""
-    return _values.decode(text)
+    return values_decode(text)
 
 
 def source_of(head: str) -> str:
     """The source that a version's head names."""
-    return _heads.decode(head).source
+    return heads_decode(head).source
 
 
 def version_read(row: RegisterSnapshot) -> RegisterRead:
     """The read that a version's row holds."""
-    version = row.number, row.revision, row.head, _values.decode(row.values)
-    return _read(row.read_type, row.time, version)
-
-
-def _read(read_type: str, time: datetime, version: Version) -> RegisterRead:
-    _, revision, head_text, values = version
-    head = _heads.decode(head_text)
-    return RegisterRead(
-        time=time,
-        read_type=read_type,
-        values=tuple(values),
-        revision=revision,
-        **{f: getattr(head, f) for f in HEAD_FIELDS},
-    )
+    return StoredRead(row.read_type, row.time, row.revision, row.head, row.values).read()

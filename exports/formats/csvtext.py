@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from exports.formats.issues import refusal
-from exports.formats.kinds import Kind
+from exports.formats.kinds import Kind, all_match
 
 _BARE = re.compile(r"[ !#-+\--~]*")  # printable ASCII without comma and quote
+_BARE_LINES = re.compile(r"[ !#-+\--~\n]*")
 _FIELD = re.compile(rb'(?:"((?:[^"]|"")*)"|([^",]*))(?=,|$)')
 GUARDED = ("=", "+", "-", "@")
 _PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
@@ -39,6 +41,9 @@ class Cell(Kind):
             if (char > "~" and not self.unicode) or "\ud800" <= char <= "\udfff":
                 raise refusal("FMT05", field=name, char=f"{ord(char):04X}")
         return quoted(value).encode()
+
+    def stands(self, values: Sequence[str], size: int) -> bool:
+        return all_match(_BARE_LINES, values, size)
 
     def get(self, raw: bytes) -> str:
         return raw.decode("utf-8" if self.unicode else "ascii")

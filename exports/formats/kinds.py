@@ -8,6 +8,7 @@ cut or rounded silently. `get` takes the bytes back; it raises ValueError saying
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -36,6 +37,17 @@ class Kind:
 
     def get(self, raw: bytes) -> Any:
         raise NotImplementedError
+
+    def stands(self, values: Sequence[Any], size: int) -> bool:
+        """Whether `put` is known to leave each of these texts as it is."""
+        return False
+
+
+def all_match(lines: re.Pattern[str], texts: Sequence[str], size: int) -> bool:
+    """Whether these texts, put on a line each, match, and none is over its size."""
+    joined = "\n".join(texts)
+    fits = joined.count("\n") == len(texts) - 1 and max(map(len, texts)) <= size
+    return fits and lines.fullmatch(joined) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,9 @@ class U16(Kind):
         return int.from_bytes(raw, "little")
 
 
+_PRINTABLE_LINES = re.compile("[ -~\n]*")
+
+
 @dataclass(frozen=True, slots=True)
 class Text(Kind):
     """Printable ASCII 0x20–0x7E, kept as it is; `forbidden` characters are refused (FMT11)."""
@@ -124,6 +139,9 @@ class Text(Kind):
                 raise refusal("FMT11", field=name, char=repr(char))
             if char > "~":
                 raise refusal("FMT05", field=name, char=f"{ord(char):04X}")
+
+    def stands(self, values: Sequence[str], size: int) -> bool:
+        return not self.forbidden and all_match(_PRINTABLE_LINES, values, size)
 
     def get(self, raw: bytes) -> str:
         return raw.decode("ascii").rstrip(" ")

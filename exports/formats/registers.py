@@ -18,6 +18,7 @@ from devices.readings import (
     RegisterValue,
     Status,
 )
+from devices.storedreads import StoredRead
 from exports.formats.issues import refusal
 from exports.formats.options import Option, OptionError
 from exports.formats.text import plain
@@ -131,6 +132,11 @@ def values_order(value: RegisterValue) -> tuple[int, int, int, int, str, str]:
 def reads_order(read: RegisterRead) -> tuple[object, ...]:
     """Read time, type, read id: shorter numbers first."""
     return (read.time, _TYPE_ORDER[read.read_type], len(read.read_id), read.read_id)
+
+
+def stored_order(stored: StoredRead) -> tuple[object, ...]:
+    """The same of a read as the store has it."""
+    return reads_order(stored.bare())
 
 
 def register_name(value: RegisterValue) -> str:

@@ -6,13 +6,11 @@ rounding (README 2.16); they and the counts stand in the tally's totals.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, BinaryIO, ClassVar, NamedTuple, TypeVar
+from typing import Any, BinaryIO, ClassVar
 
 from devices.readings import (
     RATES,
@@ -20,12 +18,17 @@ from devices.readings import (
     REGISTER_CLASSES,
     DeviceInfo,
     Frame,
+    Ints,
     RegisterRead,
     RegisterValue,
     status_conflict,
 )
+from devices.storedreads import StoredRead, StoredReads
+from exports.formats.alike import MOST, AlikeReads
 from exports.formats.context import SUMS, ZERO, Tally, WriteContext
+from exports.formats.decimals import DECIMALS, Bytes, plain_cells
 from exports.formats.issues import FormatError, refusal
+from exports.formats.registerparts import Chosen, Part, kept
 from exports.formats.registers import (
     LINE_ENDS,
     VALUE_WIDTH,
@@ -40,25 +43,21 @@ from exports.formats.shapes import (
     DEMAND,
     ENERGY,
     NOTHING,
+    OWN,
     SCOPES,
     Plan,
-    Quick,
     Shape,
     Shaper,
     estimated_of,
 )
-from exports.formats.stamps import Clock
+from exports.formats.stamps import Clock, NotPlain
 from exports.formats.text import ROUNDING
 
-T = TypeVar("T")
-TOGETHER = 64  # reads that are handed on together: few enough to stay in the cache
-KEPT = 4096  # shapes, and heads of reads, that are remembered
+SEVERAL = 64  # reads that are handed on together: few enough to stay in the cache
 WARNINGS = {
     "REG01": "negative value of a flow other than NET",
     "REG02": "peak time of a class other than MAX and COIN, not written",
 }
-# Numbers, a line each, that are plain but for zeros at their ends: not negative, 16 characters.
-_PLAIN = re.compile(r"(?:\d{1,11}(?:\.\d{1,4})?(?:\n|\Z))+")
 # All that a line says of a register beside its value and peak time, and of a read but its id.
 _alike = attrgetter(
     *("number", "register_class", "unit", "flow", "rate", "occurrence", "multiplier"),
@@ -68,30 +67,6 @@ _head = attrgetter(
     *("read_type", "time", "season", "reset_count", "reset_time", "status_word", "source"),
     *("received", "revision"),
 )
-
-
-@dataclass(slots=True)
-class Part:
-    """What one meter makes, kept only if all of it can be written."""
-
-    texts: list[str] = field(default_factory=list)
-    amounts: tuple[list[Decimal], ...] = field(default_factory=lambda: ([], [], []))
-    reads: int = 0
-    rows: int = 0
-    values: int = 0
-    missing: int = 0
-    estimated: int = 0
-    warnings: list[tuple[str, str]] = field(default_factory=list)
-    devices: set[str] = field(default_factory=set)
-    seen: dict[tuple[object, ...], list[Shape]] = field(default_factory=dict)
-
-
-class Chosen(NamedTuple):
-    """A read that is written, and which of its classes."""
-
-    device: DeviceInfo
-    read: RegisterRead
-    classes: tuple[str, ...]
 
 
 class FrameWriter:
@@ -105,6 +80,8 @@ class FrameWriter:
         self.ctx = ctx
         self.tally = tally
         self.reads = self.estimated = 0
+        self.texts: list[str] = []
+        self.amounts: tuple[list[Decimal], ...] = ([], [], [])
         self.shapes: dict[tuple[object, ...], Shape] = {}
         self.heads: dict[tuple[object, ...], list[list[str]]] = {}
         self.clocks: dict[str, Clock] = {}
@@ -177,6 +154,14 @@ class FrameWriter:
             for text in texts
         ]
 
+    def count_cells(self, counts: Ints) -> Sequence[Bytes]:
+        """The cells of numbers in units of the last decimal, see `cells`: (k, n) as k of (n, w)."""
+        return plain_cells(counts)  # type: ignore[return-value]
+
+    def takes_alike(self) -> bool:
+        """Whether each read is written for what it is, whichever else the meter has."""
+        return True
+
     def chosen(self, reads: Sequence[tuple[DeviceInfo, RegisterRead]]) -> Iterator[Chosen]:
         """A meter's reads that are written, in the file's order."""
         for device, read in reads:
@@ -189,33 +174,76 @@ class FrameWriter:
         names = [device.meter_number for device in frame.devices]
         if names != sorted(names):
             raise ValueError("devices are not sorted by meter_number")
-        texts: list[str] = []
-        amounts: tuple[list[Decimal], ...] = ([], [], [])
+        self.out, self.texts = out, []
+        alike = AlikeReads(self)
+        stored = frame.reads.texts if isinstance(frame.reads, StoredReads) else None
+        if stored is not None and not self.takes_alike():
+            stored = None
         for name, group in groupby(enumerate(frame.devices), key=lambda pair: pair[1].meter_number):
-            devices, part = list(group), Part()
-            try:
-                if not name:
-                    raise FormatError(self.twice, "meter number is empty")
-                self._meter(frame, devices, part)
-            except FormatError as error:
-                error.at(format=self.format, meter=name)
-                if self.ctx.on_error != "skip_meter":
-                    raise
-                self.tally.leave_out(devices[0][1], None, error)
-                continue
-            self._count(part)
-            texts += part.texts
-            if len(texts) >= TOGETHER:
-                out.write("".join(texts).encode())
-                texts.clear()
-            for total, more in zip(amounts, part.amounts, strict=True):
-                total += more
+            devices = list(group)
+            if stored is not None and name and len(devices) == 1:
+                [(index, device)] = devices
+                if alike.take(name, index, device, stored.get(index, [])):
+                    if alike.count >= MOST:
+                        self._alike(frame, alike)
+                    continue
+            self._alike(frame, alike)
+            self._plainly(frame, name, devices)
+        self._alike(frame, alike)
         self.tally.add("reads", self.reads)
         self.tally.add("estimated", self.estimated)
         with localcontext(SUMS):
-            self.tally.add("energy", sum(amounts[ENERGY], ZERO))
-            self.tally.add("demand", sum(amounts[DEMAND], ZERO))
-        out.write("".join(texts).encode())
+            self.tally.add("energy", sum(self.amounts[ENERGY], ZERO))
+            self.tally.add("demand", sum(self.amounts[DEMAND], ZERO))
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        self.out.write("".join(self.texts).encode())
+        self.texts.clear()
+
+    def _alike(self, frame: Frame, alike: AlikeReads) -> None:
+        """Write what has been put off; one by one where it cannot be written together."""
+        if not alike.count:
+            return
+        self._hand_on()
+        try:
+            for text in alike.texts():
+                self.out.write(text)
+        except (NotPlain, FormatError):
+            meters = alike.meters
+            alike.clear()
+            for name, index, device in meters:
+                self._plainly(frame, name, [(index, device)])
+
+    def _plainly(self, frame: Frame, name: str, devices: Sequence[tuple[int, DeviceInfo]]) -> None:
+        """One meter, kept only if all of it can be written."""
+        part = Part()
+        try:
+            if not name:
+                raise FormatError(self.twice, "meter number is empty")
+            self._meter(frame, devices, part)
+        except FormatError as error:
+            error.at(format=self.format, meter=name)
+            if self.ctx.on_error != "skip_meter":
+                raise
+            self.tally.leave_out(devices[0][1], None, error)
+            return
+        self._count(part)
+        self.texts += part.texts
+        if len(self.texts) >= SEVERAL:
+            self._hand_on()
+        for total, more in zip(self.amounts, part.amounts, strict=True):
+            total += more
+
+    def count_alike(self, shape: Shape, reads: int, energy: int, demand: int) -> None:
+        """What reads of a shape add up to, the sums in units of the last decimal."""
+        tally = self.tally
+        tally.records += shape.rows * reads
+        tally.registers += len(shape.slots) * reads
+        tally.add("reads", reads)
+        tally.add("estimated", shape.estimated * reads)
+        tally.add("energy", Decimal(energy).scaleb(-DECIMALS))
+        tally.add("demand", Decimal(demand).scaleb(-DECIMALS))
 
     def _count(self, part: Part) -> None:
         tally = self.tally
@@ -246,21 +274,14 @@ class FrameWriter:
     def _read(
         self, device: DeviceInfo, read: RegisterRead, classes: tuple[str, ...], part: Part
     ) -> None:
-        key = (classes, read.source, *map(_alike, read.values))
-        shape = self.shapes.get(key)
-        if shape is None:
-            shape = _kept(self.shapes, key, self._shape(read, classes))
+        shape = self.shape_of(read, classes)
         part.warnings += shape.warnings
         if not shape.rows:
             return
         self._check_keys(device, read, shape, part)
         zone = self.ctx.zone or device.time_zone
-        clock = self.clocks.get(zone)
-        if clock is None:
-            clock = self.clocks[zone] = self.clock(zone)
-        cells = self._cells_quickly(read, shape.quick, clock, part)
-        if cells is None:
-            cells = self._cells(read, shape, clock, part)
+        clock = self.clock_of(zone)
+        cells = self._cells(read, shape, clock, part)
         pieces = self._pieces(device, read, zone, clock)
         part.texts.append(shape.template % shape.fill([*pieces, *cells]))
         part.reads += 1
@@ -268,9 +289,35 @@ class FrameWriter:
         part.values += len(shape.slots)
         part.estimated += shape.estimated
 
-    def _shape(self, read: RegisterRead, classes: tuple[str, ...]) -> Shape:
-        places = self.picks._replace(classes=classes).of(read.values)
-        return self.shape(read, places) if places else NOTHING
+    def shape_of(self, read: RegisterRead, classes: tuple[str, ...]) -> Shape:
+        """The shape of a read, of which some classes are written."""
+        key = (classes, read.read_type, read.source, *map(_alike, read.values))
+        shape = self.shapes.get(key)
+        if shape is None:
+            places = self.picks._replace(classes=classes).of(read.values)
+            shape = self.shape(read, places) if places else NOTHING
+            kept(self.shapes, key, shape)
+        return shape
+
+    def clock_of(self, zone: str) -> Clock:
+        """The clock of a zone."""
+        if zone not in self.clocks:
+            self.clocks[zone] = self.clock(zone)
+        return self.clocks[zone]
+
+    def head_parts(
+        self, stored: StoredRead, head: tuple[object, ...], zone: str
+    ) -> list[list[str]]:
+        """The texts of a stored read's head, the same for all of this head."""
+        key = (zone, *head)
+        if key not in self.heads:
+            values = self.read_values(stored.bare(), self.clock_of(zone))
+            kept(self.heads, key, self._parts("read", values))
+        return self.heads[key]
+
+    def own_parts(self, read: RegisterRead) -> list[list[str]]:
+        """The texts of what differs from read to read."""
+        return self._parts(OWN, self.own_values(read))
 
     def _pieces(self, device: DeviceInfo, read: RegisterRead, zone: str, clock: Clock) -> list[str]:
         """The pieces of all plans, in the order of their numbers."""
@@ -279,8 +326,8 @@ class FrameWriter:
         key = (zone, *_head(read))
         of_read = self.heads.get(key)
         if of_read is None:
-            of_read = _kept(self.heads, key, self._parts("read", self.read_values(read, clock)))
-        own = self._parts("own", self.own_values(read))
+            of_read = kept(self.heads, key, self._parts("read", self.read_values(read, clock)))
+        own = self.own_parts(read)
         pieces = []
         for plan, *parts in zip(self.plans, self.last_device[1], of_read, own, strict=True):
             pieces += plan.pieces(dict(zip(SCOPES, parts, strict=True)))
@@ -299,30 +346,6 @@ class FrameWriter:
         if any(shape.keys & other.keys for other in others):
             raise FormatError(self.twice, f"two {read.read_type} reads with one register")
         others.append(shape)
-
-    def _cells_quickly(
-        self, read: RegisterRead, quick: Quick | None, clock: Clock, part: Part
-    ) -> list[str] | None:
-        """The same where all numbers are plain as they stand; else None."""
-        if quick is None:
-            return None
-        values = read.values
-        amounts: list[Any] = [values[place].value for place in quick.places]
-        texts = list(map(str, amounts))
-        if not _PLAIN.fullmatch("\n".join(texts)):
-            return None
-        if [values[place].peak_time for place in quick.unpeaked] != quick.none:
-            return None
-        try:
-            cells = self.cells(texts)
-            for place in quick.peaked:
-                cells += clock[values[place].peak_time]
-        except FormatError:
-            return None  # the slower way tells which
-        energy, demand = part.amounts[ENERGY], part.amounts[DEMAND]
-        energy += [amounts[place] for place in quick.energy]
-        demand += [amounts[place] for place in quick.demand]
-        return cells
 
     def _cells(self, read: RegisterRead, shape: Shape, clock: Clock, part: Part) -> list[str]:
         """The cells of a shape's values, then those of their peak times.
@@ -369,10 +392,3 @@ class FrameWriter:
         if text.startswith("-") and not signed:
             part.warnings.append(("REG01", f"{register_name(value)} {text}"))
         return text, Decimal(text)
-
-
-def _kept(known: dict[tuple[object, ...], T], key: tuple[object, ...], made: T) -> T:
-    if len(known) >= KEPT:
-        known.clear()
-    known[key] = made
-    return made

@@ -22,7 +22,8 @@ from exports.formats.registers import PEAKED
 
 OTHER, ENERGY, DEMAND = 0, 1, 2  # what a value adds to
 _TOTALS = {"SUM": ENERGY, "MAX": DEMAND}
-SCOPES = ("device", "read", "own")
+OWN = "own"
+SCOPES = ("device", "read", OWN)
 # Marks of pieces and slots while a template is made: the cells of lines are ASCII.
 _PIECE, _SLOT = 0x80, 0xC0
 _MARK = re.compile("[\x80-\xff]")
@@ -52,7 +53,6 @@ class Quick(NamedTuple):
     places: tuple[int, ...]
     peaked: tuple[int, ...]
     unpeaked: tuple[int, ...]
-    none: list[None]
     energy: tuple[int, ...]
     demand: tuple[int, ...]
 
@@ -61,8 +61,7 @@ class Shape(NamedTuple):
     """The lines of all reads that are alike.
 
     `fill` picks what the template takes out of the pieces, the cells of values and those of peak
-    times, in that order. `keys` are what no
-    two rows of a file may share.
+    times, in that order, by the places `filled`. `keys` are what no two rows of a file may share.
     """
 
     template: str
@@ -73,6 +72,7 @@ class Shape(NamedTuple):
     keys: frozenset[tuple[object, ...]]
     warnings: tuple[tuple[str, str], ...] = ()
     quick: Quick | None = None
+    filled: tuple[int, ...] = ()
 
 
 def slot_of(values: Sequence[RegisterValue], place: int, divisor: Decimal | None) -> Slot:
@@ -221,6 +221,7 @@ class Shaper:
             frozenset(self.keys),
             tuple(warnings),
             _quick(slots),
+            tuple(filled),
         )
 
 
@@ -233,7 +234,6 @@ def _quick(slots: Sequence[Slot]) -> Quick | None:
         tuple(slot.place for slot in slots),
         tuple(slot.place for slot in slots if slot.peaked),
         unpeaked,
-        [None] * len(unpeaked),
         tuple(place for place, slot in enumerate(slots) if slot.total == ENERGY),
         tuple(place for place, slot in enumerate(slots) if slot.total == DEMAND),
     )

@@ -10,12 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
+import numpy as np
+import numpy.typing as npt
+
 from exports.formats.iso import stamp_of
 from exports.formats.issues import refusal
 from exports.formats.kinds import Kind
 from exports.formats.zones import zone_of
 
 MINUTE = timedelta(minutes=1)
+_STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+Bytes = npt.NDArray[np.uint8]
 KEPT = 1 << 16  # instants of a zone that are remembered
 _ISO = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 _LOCAL = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)")
@@ -121,6 +126,7 @@ class Clock(dict[datetime | None, tuple[str, ...]]):
         super().__init__()
         self.zone = zone_of(zone)
         self.puts = puts
+        self.texts = InstantTexts(self)
 
     def local(self, instant: datetime) -> datetime:
         """The instant in this zone; FMT01 for a naive one."""
@@ -135,3 +141,41 @@ class Clock(dict[datetime | None, tuple[str, ...]]):
             self.clear()
         self[instant] = cells
         return cells
+
+
+class NotPlain(ValueError):
+    """A text that is not written as our store writes an instant."""
+
+
+class InstantTexts(dict[str, int]):
+    """Instants as the store has them, each with its place in the columns of a clock's cells."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.rows: list[tuple[str, ...]] = []
+        self.tables: list[Bytes] = []
+
+    def __missing__(self, text: str) -> int:
+        if not _STORED.fullmatch(text):
+            raise NotPlain(text)
+        cells = self.clock[datetime.fromisoformat(text)]
+        place = self[text] = len(self.rows)
+        self.rows.append(cells)
+        return place
+
+    def cells(self, texts: Sequence[str]) -> list[Bytes]:
+        """The cells of some instants, a column each: (n, w). NotPlain, FormatError."""
+        if len(self.rows) > KEPT:
+            self.clear()
+            self.rows, self.tables = [], []
+        places = np.fromiter(map(self.__getitem__, texts), np.int64, len(texts))
+        if not self.tables or len(self.tables[0]) < len(self.rows):
+            self.tables = [texts_column(column) for column in zip(*self.rows, strict=True)]
+        return [table[places] for table in self.tables]
+
+
+def texts_column(texts: Sequence[str], width: int = 0) -> Bytes:
+    """ASCII texts as rows of bytes, (n, w), filled up with NUL."""
+    found = np.array(texts, f"S{width}" if width else "S")
+    return found.view(np.uint8).reshape(len(texts), -1)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from devices import blocks, journal
 from devices.readings import ABSENT, CHANGED, DAY, NEVER, Channel, DeviceInfo, Frame, Ints, Sheet
+from devices.storedreads import StoredReads
 from exports.formats.zones import local_date, midnight
 from exports.scope import happened
 from exports.scope.asked import Scope
@@ -29,7 +30,7 @@ SPARSE = 4_000  # slots read in vain that are cheaper than a query more
 def frame(part: Part, scope: Scope) -> Frame | None:
     """The devices that something changed of; None when there are none."""
     sheets = _sheets(part, scope) if scope.intervals else []
-    reads = happened.reads_changed(part, scope) if scope.registers else {}
+    reads = happened.reads_changed(part, scope) if scope.registers else StoredReads({})
     events = happened.events(part, scope) if scope.events else {}
     used = np.zeros(len(part.device), bool)
     for sheet in sheets:
@@ -41,7 +42,7 @@ def frame(part: Part, scope: Scope) -> Frame | None:
     return Frame(
         part.devices().take(np.flatnonzero(used).tolist()),
         [replace(sheet, devices=place[sheet.devices]) for sheet in sheets],
-        {int(place[at]): mine for at, mine in reads.items()},
+        StoredReads({int(place[at]): mine for at, mine in reads.texts.items()}),
         {int(place[at]): mine for at, mine in events.items()},
         arrivals_of(sheets),
     )

@@ -7,14 +7,14 @@ import numpy as np
 
 from devices import journal
 from devices.bestread import bill_choose, bill_reads
-from devices.readings import DeviceInfo, Event, RegisterRead, instant
+from devices.readings import DeviceInfo, Event, instant
+from devices.storedreads import StoredRead, StoredReads
 from events.selectors import events_for_export
 from exports.formats.base import Billing
 from exports.scope.asked import Scope
 from exports.scope.frozen import Part
 
 HOMES = ("service_point_id", "account_id", "premise_id", "transformer_id", "feeder_id")
-Reads = dict[int, list[RegisterRead]]
 Events = dict[int, list[Event]]
 
 
@@ -41,7 +41,7 @@ class _Stays:
                 yield place
 
 
-def reads(part: Part, scope: Scope) -> Reads:
+def reads(part: Part, scope: Scope) -> StoredReads:
     """Register reads of a period by stay.
 
     One on the border of two stays belongs to both when reads at the end are in: it closes the one
@@ -50,8 +50,8 @@ def reads(part: Part, scope: Scope) -> Reads:
     if scope.billing is not None:
         return _billed(part, scope, scope.billing)
     stays, margin = _Stays(part, scope), timedelta(seconds=scope.margin)
-    found: Reads = {}
-    for device, mine in journal.registers_read(
+    found: dict[int, list[StoredRead]] = {}
+    for device, mine in journal.registers_stored(
         list(stays.of),
         instant(scope.first) - margin,
         instant(scope.last) + margin,
@@ -61,17 +61,17 @@ def reads(part: Part, scope: Scope) -> Reads:
         for read in mine:
             for place in stays.at(device, read.time, scope.reads_at_end, scope.margin):
                 found.setdefault(place, []).append(read)
-    return found
+    return StoredReads(found)
 
 
-def _billed(part: Part, scope: Scope, rule: Billing) -> Reads:
+def _billed(part: Part, scope: Scope, rule: Billing) -> StoredReads:
     """The reads that a bill over the period needs, by stay: see `devices.bestread`.
 
     Of a meter that was somewhere only its time there is billed. A read that closes one stay and
     opens the next of the same meter is sent once.
     """
     stays, (before, after) = _Stays(part, scope), rule.window
-    read = journal.registers_read(
+    stored = journal.registers_stored(
         list(stays.of),
         instant(scope.first) - before,
         instant(scope.last) + after,
@@ -79,9 +79,11 @@ def _billed(part: Part, scope: Scope, rule: Billing) -> Reads:
         closed=True,
         horizon=scope.number,
     )
-    found: Reads = {}
+    found: dict[int, list[StoredRead]] = {}
     homes = [part.infos[DeviceInfo._fields.index(name)] for name in HOMES]
-    for device, mine in read.items():
+    for device, texts in stored.items():
+        of = {(text.read_type, text.time): text for text in texts}
+        mine = [text.read() for text in texts]
         held = stays.of.get(device, [])
         there = [stay for stay in held if any(column[stay[0]] for column in homes)]
         sent: set[tuple[str, datetime]] = set()
@@ -92,20 +94,20 @@ def _billed(part: Part, scope: Scope, rule: Billing) -> Reads:
             chosen = [r for r in bill_reads(bill, came) if (r.read_type, r.time) not in sent]
             sent |= {(r.read_type, r.time) for r in chosen}
             if chosen:
-                found[place] = chosen
-    return found
+                found[place] = [of[r.read_type, r.time] for r in chosen]
+    return StoredReads(found)
 
 
-def reads_changed(part: Part, scope: Scope) -> Reads:
+def reads_changed(part: Part, scope: Scope) -> StoredReads:
     """Register reads of the part that are newer than the number they are asked since, by stay."""
     stays = _Stays(part, scope)
     since = {(read.device, read.read_type, read.when): read.since for read in part.reads}
-    found: Reads = {}
+    found: dict[int, list[StoredRead]] = {}
     for key, number, read in journal.registers_read_keys(list(since), horizon=scope.number):
         if number > since[key]:
             for place in stays.at(key[0], read.time, scope.reads_at_end):
                 found.setdefault(place, []).append(read)
-    return found
+    return StoredReads(found)
 
 
 def events(part: Part, scope: Scope) -> Events:

@@ -9,6 +9,7 @@ from django.db.models import F
 from devices import leases
 from exports import formats, places
 from exports.assemble import Segment, segments_write
+from exports.collector import collector_resting
 from exports.failpoints import point
 from exports.models import ExportRun, RunPart
 from exports.scope import frames_read
@@ -42,15 +43,16 @@ def part_segments(run: ExportRun, part: RunPart, out: BinaryIO, path: Path) -> l
         return flows.rows_write(part, out, path)
     form = formats.get(run.format)
     ctx = context_of(run, form)
-    return segments_write(
-        form,
-        ctx,
-        frames_read(bytes(part.data), scope_of(run, form, ctx.options)),
-        out,
-        path=path,
-        part=part.position,
-        first_device=part.first_device,
-    )
+    with collector_resting():
+        return segments_write(
+            form,
+            ctx,
+            frames_read(bytes(part.data), scope_of(run, form, ctx.options)),
+            out,
+            path=path,
+            part=part.position,
+            first_device=part.first_device,
+        )
 
 
 def run_written(run: ExportRun) -> bool:

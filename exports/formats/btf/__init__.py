@@ -8,11 +8,8 @@ Known deviations: what a meter or read does not tell is written as decision 0075
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, BinaryIO, cast
 
 from devices.readings import DeviceInfo, Frame, MeterData
@@ -20,9 +17,11 @@ from exports.formats.base import Format, Inventory, ReadReport, Table
 from exports.formats.btf.documentation import documentation
 from exports.formats.btf.reader import Reader
 from exports.formats.btf.tables import BTFH, BTFM, BTFR, BTFT, EXPLICIT, OPTIONS, btf
+from exports.formats.btf.verify import Seen, four
 from exports.formats.btf.writer import BtfWriter, Numbered, ascii_text
 from exports.formats.context import Tally, WriteContext
 from exports.formats.registers import LINE_ENDS
+from exports.formats.secondlook import last_apart, line_blocks
 from exports.formats.zones import zone_of
 
 REPLACED = "BTF50"
@@ -107,30 +106,20 @@ class Btf(Format):
 
     def verify(self, stream: BinaryIO, ctx: WriteContext) -> list[str]:
         """Numbers of the lines, counts, totals and CRC of the trailer against the bytes before."""
-        crc, last, line_end = 0, b"", LINE_ENDS[ctx.options["line_end"]].encode()
-        found: Counter[str] = Counter()
-        totals = {"SUM": Decimal(0), "MAX": Decimal(0)}
-        wrong = []
-        for line in stream:
-            crc, last = zlib.crc32(last, crc), line
-            text = line.decode("ascii")
-            found["lines"] += 1
-            if len(line) != 200 + len(line_end) or text[4:13] != f"{found['lines']:09}":
-                wrong.append(f"line {found['lines']}: wrong length or number")
-            found[text[:4]] += 1
-            if text[:4] == "BTFR":
-                found["estimated"] += text[168] in "EV"
-                found["missing"] += text[168] == "M"
-                if text[116:132].strip() and text[102:106].strip() in totals:
-                    totals[text[102:106].strip()] += _four(text[116:132])
+        seen = Seen(LINE_ENDS[ctx.options["line_end"]].encode())
+        last = b""
+        for block, last in last_apart(line_blocks(stream)):  # noqa: B007
+            seen.block(block)
+        found, totals, crc, wrong = seen.counts, seen.totals, seen.crc, seen.wrong
+        seen.lines([last])
         text = last.decode("ascii")
         checks = (
             ("trailer", text[:4], "BTFT"),
             ("reads", int(text[27:36]), found["BTFM"]),
             ("registers", int(text[36:45]), found["BTFR"]),
             ("lines", int(text[45:54]), found["lines"]),
-            ("energy total", _four(text[54:74]), totals["SUM"]),
-            ("demand total", _four(text[74:94]), totals["MAX"]),
+            ("energy total", four(text[54:74]), totals["SUM"]),
+            ("demand total", four(text[74:94]), totals["MAX"]),
             ("estimated", int(text[94:103]), found["estimated"]),
             ("missing", int(text[103:112]), found["missing"]),
             ("CRC-32", text[112:120], f"{crc:08X}"),
@@ -146,8 +135,3 @@ class Btf(Format):
         report: ReadReport,
     ) -> Iterator[MeterData]:
         return Reader(options, report).read(stream)
-
-
-def _four(text: str) -> Decimal:
-    """A number of four decimals, with or without its point."""
-    return Decimal(text) if "." in text else Decimal(text) / 10000

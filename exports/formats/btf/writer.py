@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from devices.readings import DeviceInfo, RegisterRead, RegisterValue, status_letter
+from devices.readings import DeviceInfo, Ints, RegisterRead, RegisterValue, status_letter
 from exports.formats.btf.tables import (
     BTFM,
     BTFR,
@@ -26,6 +26,7 @@ from exports.formats.btf.tables import (
     btf,
 )
 from exports.formats.context import Tally, WriteContext
+from exports.formats.decimals import Bytes, fixed_cells
 from exports.formats.issues import refusal
 from exports.formats.registers import multiplier_of, number_key
 from exports.formats.registerwriter import FrameWriter
@@ -128,6 +129,9 @@ class BtfWriter(FrameWriter):
                 raise refusal("FMT07", field="value", value=text, width=WIDTH)
             cells.append(number.zfill(WIDTH))
         return cells
+
+    def count_cells(self, counts: Ints) -> Sequence[Bytes]:
+        return fixed_cells(counts, self.point)  # type: ignore[return-value]
 
     def register_values(
         self, read: RegisterRead, value: RegisterValue

@@ -8,8 +8,6 @@ Known deviations: what a meter or read does not tell is written as decision 0075
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, Literal
 
@@ -21,6 +19,7 @@ from exports.formats.idf.reader import Reader
 from exports.formats.idf.tables import DETAIL, HEADER, MOST_LINES, OPTIONS, fields_order, idf
 from exports.formats.idf.writer import IdfWriter
 from exports.formats.registers import LINE_ENDS
+from exports.formats.secondlook import cells_found, last_apart, line_blocks, rows_of
 from exports.formats.zones import zone_of
 
 
@@ -75,22 +74,23 @@ class Idf(Format):
 
     def verify(self, stream: BinaryIO, ctx: WriteContext) -> list[str]:
         """The header's count against the lines, the fields of each, the blank line at the end."""
-        rows = list_end = 0
-        text = io.TextIOWrapper(stream, "utf-8", newline="")
-        wrong, said = [], None
-        for row in csv.reader(text):
-            if said is None:
-                said = int(row[3])
-            elif not row:
-                list_end += 1
-            else:
-                rows += 1
-                if len(row) != len(DETAIL.columns):
+        [header] = rows_of(stream.readline())
+        said, rows, blank = int(header[3]), 0, 0
+        wrong, wanted = [], len(DETAIL.columns)
+        for block, last in last_apart(line_blocks(stream)):
+            blank += last in (b"\r\n", b"\n")
+            found = cells_found(block, wanted) if block else None
+            if found is not None:
+                rows += len(found.ends)
+                continue
+            for row in rows_of(block if blank else block + last):
+                blank += 2 * (not row)  # one too many
+                rows += bool(row)
+                if row and len(row) != wanted:
                     wrong.append(f"line {rows + 1}: {len(row)} fields")
-        text.detach()
         if said != rows:
             wrong.append(f"header counts {said} lines, there are {rows}")
-        return wrong if list_end == 1 else [*wrong, "no blank line at the end"]
+        return wrong if blank == 1 else [*wrong, "no blank line at the end"]
 
     def read_meters(
         self,

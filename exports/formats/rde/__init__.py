@@ -8,10 +8,8 @@ leaves out the line of names, the run does the appending.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, BinaryIO, Literal, cast
@@ -32,9 +30,11 @@ from exports.formats.rde.tables import (
     WIDE_ONLY,
     rde,
 )
+from exports.formats.rde.verify import Seen
 from exports.formats.rde.wide import WideWriter
 from exports.formats.rde.writer import LongWriter
 from exports.formats.registers import LINE_ENDS
+from exports.formats.secondlook import last_apart, line_blocks, rows_of
 from exports.formats.zones import zone_of
 
 
@@ -131,25 +131,12 @@ class Rde(Format):
         """Profile long: counts, totals and hash of the trailer against the lines before it."""
         if ctx.options["profile"] != "long":
             return []
-        sha256, last = hashlib.sha256(), b""
-        found: Counter[str] = Counter()
-        totals = {"SUM": Decimal(0), "MAX": Decimal(0)}
-        read: list[str] = []
-        for line in stream:
-            sha256.update(last)
-            last = line
-            [row] = csv.reader([line.decode()])
-            if row[0] != "RDED":
-                continue
-            found["rows"] += 1
-            found["reads"] += row[1:9] != read
-            read = row[1:9]
-            found["estimated"] += row[25] in ("E", "V")
-            found["missing"] += row[25] == "M"
-            if row[19] and row[14] in totals:
-                totals[row[14]] += Decimal(row[19])
-        [said] = csv.reader([last.decode()])
-        counts = [found[name] for name in ("reads", "rows", "estimated", "missing")]
+        seen, said = Seen(), [""]
+        for block, last in last_apart(line_blocks(stream)):
+            seen.block(block)
+            if last:
+                [said] = rows_of(last)
+        counts = [seen.counts[name] for name in ("reads", "rows", "estimated", "missing")]
         checks = [
             ("trailer", said[0], "RDET"),
             *zip(
@@ -157,9 +144,9 @@ class Rde(Format):
                 *((said[2], said[3], said[6], said[7]), map(str, counts)),
                 strict=True,
             ),
-            ("energy total", Decimal(said[4]), totals["SUM"]),
-            ("demand total", Decimal(said[5]), totals["MAX"]),
-            ("SHA-256", said[8], sha256.hexdigest()),
+            ("energy total", Decimal(said[4]), seen.totals["SUM"]),
+            ("demand total", Decimal(said[5]), seen.totals["MAX"]),
+            ("SHA-256", said[8], seen.sha256.hexdigest()),
         ]
         return [f"{what}: {a} in the trailer, {b} counted" for what, a, b in checks if a != b]
 

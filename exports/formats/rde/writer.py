@@ -24,8 +24,9 @@ from exports.formats.rde.tables import (
     READ_NAMES,
     SLOTS,
 )
+from exports.formats.registerparts import Chosen
 from exports.formats.registers import multiplier_of, number_key
-from exports.formats.registerwriter import Chosen, FrameWriter
+from exports.formats.registerwriter import FrameWriter
 from exports.formats.shapes import Plan, Shape, Shaper, slot_of
 from exports.formats.stamps import Clock
 
@@ -49,6 +50,9 @@ class RdeWriter(FrameWriter):
 
     def clock(self, zone: str) -> Clock:
         return peak_clock(zone)
+
+    def takes_alike(self) -> bool:
+        return not (self.ctx.options["energy_days"] or self.ctx.options["demand_days"])
 
     def chosen(self, reads: Sequence[tuple[DeviceInfo, RegisterRead]]) -> Iterator[Chosen]:
         options = self.ctx.options

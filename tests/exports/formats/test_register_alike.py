@@ -1,0 +1,157 @@
+"""Reads of the store that are written together make the lines of reads written one by one."""
+
+import io
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from devices.readings import Frame, MeterData, RegisterRead
+from devices.storedreads import HEAD_FIELDS, Head, StoredRead, StoredReads, encode
+from exports.formats import get
+from exports.formats.alike import AlikeReads
+from exports.formats.base import FormatError, Tally
+from exports.formats.decimals import counts_of, fixed_cells, plain_cells
+from exports.formats.registers import number_text
+from tests.exports.formats.register_cases import METER, PEAK, TOTAL, april
+from tests.exports.formats.register_strategies import DEVICES, meters_reads, numbers
+from tests.exports.formats.register_tools import context
+from tests.exports.formats.test_register_compiled import FORMATS
+
+PLAIN = st.builds(lambda n, k: Decimal(n).scaleb(-k), st.integers(0, 10**11 - 1), st.integers(0, 4))
+
+
+def stored(read: RegisterRead) -> StoredRead:
+    """A read as the store keeps it."""
+    head = Head(**{name: getattr(read, name) for name in HEAD_FIELDS})
+    texts = (encode(head).decode(), encode(read.values).decode())
+    return StoredRead(read.read_type, read.time, read.revision, *texts)
+
+
+def both(code: str, meters: list[MeterData], **words: object) -> list[tuple[bytes, dict] | str]:
+    """The frame's bytes and tally, written one by one and out of the store; or the refusal."""
+    frame = Frame.of(meters)
+    texts = {i: [stored(read) for read in meter.reads] for i, meter in enumerate(meters)}
+    found: list[tuple[bytes, dict] | str] = []
+    for one in (frame, replace(frame, reads=StoredReads(texts))):
+        ctx, out, tally = context(code, **words), io.BytesIO(), Tally()
+        try:
+            get(code).write_frame(one, ctx, out, tally)
+        except FormatError as error:
+            found.append(str(error))
+        else:
+            counted = tally.as_dict()
+            counted["totals"] = {name: total.normalize() for name, total in tally.totals.items()}
+            found.append((out.getvalue(), counted))
+    return found
+
+
+@st.composite
+def fleets(draw: st.DrawFn, wide: bool) -> list[MeterData]:
+    """Meters whose reads are alike but for values and peak times, and now and then one that is
+    not, or a number that is not plain."""
+    kinds = draw(st.lists(meters_reads(occurrences=2, wide=wide), min_size=1, max_size=2))
+    found = []
+    for place in range(draw(st.integers(1, 5))):
+        device = draw(DEVICES)._replace(meter_number=f"M{place:03}")
+        minutes = st.integers(0, 10**6).map(lambda n: timedelta(minutes=n))
+        reads = []
+        for read in draw(st.sampled_from(kinds)):
+            values = [
+                replace_value(
+                    *(value, draw(st.one_of(PLAIN, PLAIN, PLAIN, numbers()))),
+                    value.peak_time and datetime(2001, 1, 1, tzinfo=UTC) + draw(minutes),
+                )
+                for value in read.values
+            ]
+            reads.append(replace(read, values=tuple(values)))
+        found.append(MeterData(device, reads=tuple(reads)))
+    return found
+
+
+def replace_value(value, amount, peak):  # type: ignore[no-untyped-def]
+    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    return type(value)(**fields | {"peak_time": peak} | ({"value": amount} if value.value else {}))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=12, deadline=None)
+@given(data=st.data(), zone=st.sampled_from([None, "UTC"]))
+def test_what_is_written_together_is_what_is_written_one_by_one(
+    name: str, data: st.DataObject, zone: str | None
+) -> None:
+    meters = data.draw(fleets("wide" in name))
+    words = FORMATS[name] | {"zone": zone, "on_error": data.draw(st.sampled_from(ON_ERROR))}
+    plain, together = both(name[:3], meters, **words)
+    assert together == plain
+
+
+ON_ERROR = ["stop", "skip_meter"]
+
+
+def test_reads_that_are_alike_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    texts = AlikeReads.texts
+    monkeypatch.setattr(AlikeReads, "texts", lambda self: asked.append(self.count) or texts(self))
+    meters = [
+        MeterData(METER._replace(meter_number=f"M{n}"), reads=(april(TOTAL, PEAK),))
+        for n in range(3)
+    ]
+    for code in ("btf", "idf", "rde"):
+        plain, together = both(code, meters)
+        assert together == plain
+    assert asked == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"value":"', '"value":"-'),
+        ('"value":"', '"value":"123456789012'),
+        ('"value":"', '"value":"1E+2" , "source":"'),
+        (':00Z"', ':00.5Z"'),
+        ("T", " "),
+    ],
+)
+def test_a_text_that_is_odd_is_written_as_its_value_is(old: str, new: str) -> None:
+    read = stored(april(TOTAL, PEAK))
+    odd = read._replace(values=read.values.replace(old, new, 1))
+    try:
+        plain = [odd.read()]
+    except ValueError:
+        plain = []
+    frame = Frame([METER], reads={0: plain})
+    made = []
+    for reads in ({0: plain}, StoredReads({0: [odd]})):
+        out, tally = io.BytesIO(), Tally()
+        try:
+            get("rde").write_frame(replace(frame, reads=reads), context("rde"), out, tally)
+        except (FormatError, ValueError) as error:
+            made.append(type(error))
+        else:
+            made.append(out.getvalue())
+    assert made[0] == made[1] or not plain
+
+
+@given(st.lists(PLAIN, min_size=1, max_size=20))
+def test_numbers_are_read_and_written_on_arrays_as_one_by_one(values: list[Decimal]) -> None:
+    counts = counts_of(map(str, values))
+    if counts is None:
+        assert any("E" in str(value) for value in values)
+        return
+    assert counts.tolist() == [int(value.scaleb(4)) for value in values]
+    cells = plain_cells(counts[None])[0]
+    texts = [row.tobytes().replace(b"\0", b"").decode() for row in cells]
+    assert texts == [number_text(value) for value in values]
+    for point, width in ((True, 16), (False, 16)):
+        fixed = [row.tobytes().decode() for row in fixed_cells(counts[None], point)[0]]
+        wanted = [f"{value:.4f}" if point else f"{value:.4f}".replace(".", "") for value in values]
+        assert fixed == [text.zfill(width) for text in wanted]
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.", ".5", "1.2.3", "1e3", "1 ", "1.23456", "1" * 12])
+def test_numbers_that_are_not_plain_are_not_taken(text: str) -> None:
+    assert counts_of(["12.5", text]) is None
+    assert counts_of([text]) is None
