@@ -164,18 +164,10 @@ def registers_stored(
 
 
 def registers_read(
-    device_ids: Sequence[int],
-    start: datetime,
-    end: datetime,
-    *,
-    read_types: Sequence[str] = (),
-    closed: bool = False,
-    horizon: int | None = None,
+    device_ids: Sequence[int], start: datetime, end: datetime, **asked: Any
 ) -> dict[int, list[RegisterRead]]:
-    """The reads of `registers_stored`, with their values."""
-    found = registers_stored(
-        device_ids, start, end, read_types=read_types, closed=closed, horizon=horizon
-    )
+    """The reads of `registers_stored`, asked in the same words, with their values."""
+    found = registers_stored(device_ids, start, end, **asked)
     return {device: [stored.read() for stored in mine] for device, mine in found.items()}
 
 
