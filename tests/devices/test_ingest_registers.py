@@ -103,7 +103,7 @@ def test_start_and_end_readings_of_a_run_become_a_read(channel):
             registers=[{"time": START, "type": "CUR", "season": 3, "values": [kwh("7", rate="A")]}],
         )
     )
-    assert said["registers"] == 1  # those that were posted as such
+    assert said["registers"] == 2  # the posted one has its start's reading, too
     first, second = reads(channel)
     assert (first.read_type, first.season) == ("CUR", 3)
     assert [(v.rate, v.value) for v in first.values] == [("A", Decimal(7)), ("T", Decimal(100))]

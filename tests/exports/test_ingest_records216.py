@@ -37,7 +37,7 @@ def export(tmp_path, code, *arguments):
 
 
 @pytest.mark.parametrize(
-    ("code", "path", "registers"), [("mv90", MV90, 0), ("hhf", HHF, 1)], ids=["mv90", "hhf"]
+    ("code", "path", "registers"), [("mv90", MV90, 2), ("hhf", HHF, 2)], ids=["mv90", "hhf"]
 )
 def test_a_file_makes_its_devices_and_comes_out_again(tmp_path, code, path, registers):
     made = ingest(path, "--format", code, "--provision", "PLAIN", *EASTERN)

@@ -62,7 +62,7 @@ class Draft:
     entries: list[journal.Entry]
     intervals: int
     reads: list[tuple[int, RegisterRead]]
-    registers: int  # reads that were posted as such
+    registers: int  # reads, those of start and end readings too
     events: list[tuple[int, Event]]
     strangers: list[int]  # places of meters for the quarantine
 
@@ -170,7 +170,7 @@ def _draft(form: Form, api_key: ApiKey | None, provision: Provision | None) -> D
         entries=entries_cut(slots, places, faults),
         intervals=slots.size(faults),
         reads=reads,
-        registers=sum(len(form.meters[index].registers) for index in good),
+        registers=len(reads),
         events=[(devices[i], event) for i in events if i not in faults for event in events[i]],
         strangers=resolver.strangers,
     )

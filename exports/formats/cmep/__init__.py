@@ -1,22 +1,24 @@
-"""CMEP: California Metering Exchange Protocol, record MEPMD01 v1.20 (7 March 2000).
+"""CMEP: California Metering Exchange Protocol, MEPMD01 v1.20 (7 March 2000) and MEPMD02.
 
 Interval data and register reads (`*REG`) as text lines, in the published dialect and in the one
 that Sensus feeds use. Layout, units, flags and options are declared in tables.py.
 
-Known deviations: MEPMD02 (TOU totals) is neither written nor read, its lines are skipped with a
-warning as those of other record types are. A CRC is never written; its algorithm is not known.
+Known deviations: MEPMD02 (TOU totals) is read as far as it can be: checked and listed, since no
+register class means an amount of a period. A CRC is never written; its algorithm is not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
-from devices.readings import Frame, MeterData
+from devices.readings import RATES, Frame, MeterData
 from exports.formats.base import (
     Format,
     FormatError,
     Inventory,
+    OptionError,
+    Options,
     ReadReport,
     Table,
     Tally,
@@ -25,7 +27,15 @@ from exports.formats.base import (
 from exports.formats.cmep.documentation import documentation
 from exports.formats.cmep.reader import Reader
 from exports.formats.cmep.run import Run
-from exports.formats.cmep.tables import IDENTIFIERS, MEPMD01, OPTIONS, UNSUPPORTED
+from exports.formats.cmep.tables import (
+    BASE_LABELS,
+    IDENTIFIERS,
+    LABELS,
+    MEPMD01,
+    MEPMD02,
+    OPTIONS,
+    UNSUPPORTED,
+)
 from exports.formats.cmep.writer import FrameWriter
 
 
@@ -39,8 +49,27 @@ class Cmep(Format):
     empty = "none"
     default_name = "CMEP_{export}_{batch}.txt"
     options = OPTIONS
-    layouts = (MEPMD01,)
+    layouts = (MEPMD01, MEPMD02)
     unsupported = UNSUPPORTED
+
+    def options_clean(
+        self, given: Mapping[str, object], use: Literal["write", "read"] | None = None
+    ) -> Options:
+        options = super().options_clean(given, use)
+        allowed = LABELS if options.get("dialect") == "sensus" else BASE_LABELS
+        for name, keys, words in (
+            ("tou_labels", RATES, allowed),
+            ("tou_seasons", tuple(map(str, range(256))), ("S", "W")),
+        ):
+            for key, word in (options.get(name) or {}).items():
+                if key not in keys or word not in words:
+                    listed = ", ".join(words)
+                    text = f"option {name}: {key}={word} is not allowed; words are {listed}"
+                    raise OptionError(name, text)
+        labels = list((options.get("tou_labels") or {}).values())
+        if len(set(labels)) < len(labels):
+            raise OptionError("tou_labels", "option tou_labels: two rates have one label")
+        return options
 
     def order(self, options: Mapping[str, Any]) -> str:
         return IDENTIFIERS[options["meter_id"]]
@@ -49,7 +78,7 @@ class Cmep(Format):
         return bool(options["include"] != "registers")
 
     def wants_registers(self, options: Mapping[str, Any]) -> bool:
-        return bool(options["include"] != "intervals")
+        return bool(options["include"] != "intervals" or options["tou"])
 
     def tables(self) -> dict[str, Table]:
         return super().tables() | documentation()

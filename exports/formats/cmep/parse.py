@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 from devices.readings import INTERVAL_SECONDS, Status, identifier_fault
+from exports.formats.cmep import totalsreader
 from exports.formats.cmep.fields import split_fields
 from exports.formats.cmep.flags import VALUE_MARKS, Flags
 from exports.formats.cmep.tables import (
@@ -124,11 +125,14 @@ class Parser:
         record_type = fields[0].decode()
         if record_type not in RECORD_TYPES:
             raise RecordError("CMR01", "record_type", value=record_type)
+        if record_type == "MEPMD02":
+            self._totals(fields, warn)
+            return None
         if record_type != "MEPMD01":
             warn("CMR51", "record_type", value=record_type)
             return None
         if len(fields) < HEADER:
-            raise RecordError("CMR02", count=len(fields))
+            raise RecordError("CMR02", count=len(fields), least=HEADER)
         head = dict(zip(_NAMES, fields[:HEADER], strict=True))
         sensus = self._version(head["record_version"], warn)
         meter = self._meter(head, sensus, warn)
@@ -145,6 +149,21 @@ class Parser:
             return None
         seconds = None if interval is None or interval < 0 else interval
         return Parsed(line, meter, code, unit, stamp, constant, seconds, ends, masks, numbers)
+
+    def _totals(self, fields: Sequence[bytes], warn: Warn) -> None:
+        """A record of totals (section 8): checked and listed."""
+        if len(fields) < totalsreader.HEADER:
+            raise RecordError("CMR02", count=len(fields), least=totalsreader.HEADER)
+        head = dict(zip(totalsreader.NAMES, fields[: totalsreader.HEADER], strict=True))
+        sensus = self._version(head["record_version"], warn)
+        meter = self._meter(head, sensus, warn)
+        self._words(head, warn)
+        _got("time_stamp", self.stamps.__getitem__, head["time_stamp"])
+        self._constant(head["calculation_constant"], warn)
+        text = totalsreader.totals_text(
+            fields, meter, lambda raw: self.numbers[raw].value, self.flags[sensus], RecordError
+        )
+        warn("CMR68", value=text)
 
     # --- header ---------------------------------------------------------------------------------
     def _fields(self, text: bytes) -> list[bytes]:

@@ -52,13 +52,31 @@ def interval_target(channel: Channel, options: Mapping[str, Any]) -> Target:
     return _target(code, constant, scale, channel.flow, options)
 
 
+def is_total(value: RegisterValue) -> bool:
+    """Whether it is a reading for `*REG`."""
+    return value.register_class == "SUM" and value.rate == "T"
+
+
+def in_totals(value: RegisterValue) -> bool:
+    """Whether MEPMD02 has a place for it."""
+    return value.register_class in ("SUM", "MAX") and value.occurrence == 1
+
+
 def register_target(value: RegisterValue, options: Mapping[str, Any]) -> Target:
     """The target of a register; FMT08, FMT13, FMT14, CME04, CME06 if it has none."""
-    if value.register_class != "SUM" or value.rate != "T":
+    if not is_total(value):
         raise cme("FMT14", register_class=value.register_class, rate=value.rate)
     unit, factor = _metric(value.unit, options)
     code = _register_code(unit, value.flow, options)
     scale = product(factor, _open_multiplier(value))
+    return _target(code, ONE, scale, value.flow, options)
+
+
+def total_target(value: RegisterValue, options: Mapping[str, Any]) -> Target:
+    """The target of a total of a period (MEPMD02); FMT08, FMT13, CME04 if it has none."""
+    unit, factor = _metric(value.unit, options)
+    code, sign = _interval_code(unit, value.flow, options)
+    scale = product(factor, Decimal(sign), _open_multiplier(value))
     return _target(code, ONE, scale, value.flow, options)
 
 

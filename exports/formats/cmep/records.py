@@ -25,7 +25,7 @@ from devices.readings import (
     status_conflict,
 )
 from exports.formats.cmep.grid import grid_of
-from exports.formats.cmep.plan import Target, register_target
+from exports.formats.cmep.plan import Target, in_totals, is_total, register_target
 from exports.formats.cmep.run import Identity, Run, flag_text
 from exports.formats.cmep.tables import MAX_LINE, MEPMD01, READING, cme
 from exports.formats.context import Tally
@@ -78,7 +78,7 @@ def interval_records(meters: Sequence[MeterData], run: Run, tally: Tally) -> lis
     claims: dict[str, object] = {}
     for meter in meters:
         arrived = [one for one in meter.series if (one.status & ABSENT == 0).any()]
-        identity = _identity(meter, run, tally) if arrived else NOBODY
+        identity = identity_of(meter, run, tally) if arrived else NOBODY
         for series in arrived:
             channel = series.channel
             where = str(channel.number or f"{channel.unit} {channel.flow}")
@@ -102,7 +102,7 @@ def interval_records(meters: Sequence[MeterData], run: Run, tally: Tally) -> lis
     return records
 
 
-def _identity(meter: MeterData, run: Run, tally: Tally) -> Identity:
+def identity_of(meter: MeterData, run: Run, tally: Tally) -> Identity:
     """The meter's header fields, with their warnings noted."""
     identity = run.identity(meter.device)
     for code, text in identity.warnings:
@@ -213,7 +213,7 @@ def register_records(meters: Sequence[MeterData], run: Run, tally: Tally) -> lis
     """All `*REG` records of one meter, which may stand under several devices in turn."""
     readings: dict[str, dict[tuple[int, int], Reading]] = {}
     for place, meter in enumerate(meters):
-        for read in sorted(meter.reads, key=_read_order):
+        for read in sorted(meter.reads, key=read_order):
             for reading in _read_values(read, place, meter, run, tally):
                 kept = readings.setdefault(reading.target.unit, {})
                 key = (place, reading.minute)
@@ -223,7 +223,7 @@ def register_records(meters: Sequence[MeterData], run: Run, tally: Tally) -> lis
     records: list[Record] = []
     used = {reading.device for kept in readings.values() for reading in kept.values()}
     identities = [
-        _identity(meter, run, tally) if place in used else NOBODY
+        identity_of(meter, run, tally) if place in used else NOBODY
         for place, meter in enumerate(meters)
     ]
     for unit in sorted(readings):
@@ -239,7 +239,7 @@ def _meter_id(meter: MeterData, run: Run) -> str:
     return text
 
 
-def _read_order(read: RegisterRead) -> tuple[datetime, int, str]:
+def read_order(read: RegisterRead) -> tuple[datetime, int, str]:
     if read.time.tzinfo is None:
         raise cme("FMT01", time=read.time)
     return (read.time, READ_ORDER.get(read.read_type, len(READ_ORDER)), read.read_id)
@@ -254,6 +254,8 @@ def _read_values(
     units: set[str] = set()
     for value in read.values:
         where = str(value.number or f"{value.unit} {value.flow}")
+        if run.ctx.options["tou"] and not is_total(value) and in_totals(value):
+            continue  # MEPMD02 has it
         try:
             target = register_target(value, run.ctx.options)
             if why := status_conflict(value.status, value.value is None):

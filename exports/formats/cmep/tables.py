@@ -19,6 +19,7 @@ from exports.formats.options import Option
 MAX_LINE = 2048  # bytes with CR LF
 MAX_FIELD = 255  # characters with quotes, without the delimiter
 MAX_TRIPLETS = 48
+MAX_TOTALS = 6  # of MEPMD02
 
 BASE, SENSUS = "19970819", "20080501"  # record versions
 VERSIONS = {"cmep120": BASE, "sensus": SENSUS}
@@ -29,6 +30,9 @@ RECORD_TYPES = (
     *("MEPMD01", "MEPMD02", "MEPAD01", "MEPAD02", "MEPBD01", "MEPBD02", "MEPBD03"),
     *("MEPLF01", "MEPEC01", "MEPRR01", "MLA01"),
 )
+
+BASE_LABELS = ("ON-PEAK", "OFF-PEAK", "PART-PEAK", "PEAK-2", "PEAK-3", "PEAK-4", "TOTAL")
+LABELS = (*BASE_LABELS, *(f"RATE_{rate}" for rate in "ABCDEF"))
 
 ID = Identifier()
 STAMP = Minute()
@@ -71,6 +75,26 @@ MEPMD01 = Line("MEPMD01", columns=(
     Column(16, "flag",                  FLAG,                             12, "quality"),
     Column(17, "value",                 VALUE,                            17,
             "amount in the interval; reading for `*REG`, 4 decimals"),
+))
+# Section 8. Fields 1 to 11 are those of MEPMD01; of both dialects one version and one set of flags.
+MEPMD02 = Line("MEPMD02", columns=(
+    Column( 1, "record_type",           Word(("MEPMD02",)),               12, "`MEPMD02`"),
+    Column( 2, "record_version",        Word((BASE,)),                     8, "`19970819`"),
+    *MEPMD01.columns[2:11],
+    Column(12, "season",                Word(("S", "W"), empty=True),      1,
+            "by `tou_seasons`, else empty"),
+    Column(13, "calculation_constant",  Constant(10, 5, exact=True),      16, "`1`"),
+    Column(14, "start_time",            STAMP,                            12,
+            "instant of the period's first read"),
+    Column(15, "end_time",              STAMP,                            12,
+            "instant of its last read"),
+    Column(16, "count",                 Integer(1, MAX_TOTALS),            1,
+            "triplets that follow"),
+), group=(
+    Column(17, "label",                 Word(LABELS),                     12, "the rate"),
+    Column(18, "flag",                  FLAG,                             12, "quality"),
+    Column(19, "value",                 VALUE,                            17,
+            "SUM: reading at the end less that at the start; MAX: the period's peak"),
 ))
 
 
@@ -182,6 +206,8 @@ CME = {
     "CME04": "unit {unit} does not suit commodity {commodity}",
     "CME05": "two channels give unit {unit}",
     "CME06": "register of flow {flow} needs dialect sensus",
+    "CME07": "rate {rate} goes back from {start} to {end}: a rollover cannot be told from a fault",
+    "CME08": "{why}",
 }
 # A channel or register that the format cannot carry, as against data that are wrong.
 UNSUPPORTED = issues.UNSUPPORTED | {"CME06"}
@@ -193,12 +219,13 @@ CMW = {
     "CMW04": "read time cut to the minute",
     "CMW05": "two reads of one register in one minute, the later stays",
     "CMW06": "only one reading of a register in the period",
+    "CMW07": "only one read of TOU registers in the period, no record",
 }
 
 # Section 10: why a record is refused.
 CMR_ERRORS = {
     "CMR01": "record type {value!r} is not in the list",
-    "CMR02": "{count} fields, at least 14",
+    "CMR02": "{count} fields, at least {least}",
     "CMR03": "both meter id and receiver customer id are empty",
     "CMR04": "{why}",
     "CMR05": "{value!r} is not in the list",
@@ -233,6 +260,7 @@ CMR_WARNINGS = {
     "CMR65": "purpose REJECT: not applied",
     "CMR66": "unit {value}: not applied",
     "CMR67": "unit {value} does not suit commodity {commodity}",
+    "CMR68": "totals of a period, listed, not stored: {value}",
 }
 
 IDENTIFIERS = {
@@ -268,6 +296,15 @@ OPTIONS = (
            "field 9; default by mode: OR, IN OK; RE, CO RESEND", choices=PURPOSES[:-1]),
     Option("include",             "choice", "intervals", "what is written",
            choices=("intervals", "registers", "both")),
+    Option("tou",                 "yes_no", False,
+           "MEPMD02 records are written: totals and peaks by rate between the first and the last "
+           "read of the period"),
+    Option("tou_labels",          "map",    None,
+           "labels of rates, such as A=ON-PEAK;B=OFF-PEAK; default T=TOTAL, in sensus A-F as "
+           "RATE_A to RATE_F"),
+    Option("tou_seasons",         "map",    None,
+           "field 12 by the number of a read's season, such as 0=W;1=S; default empty, and one "
+           "record for all seasons"),
     Option("sender_id",           "text",   None, "default the installation's sender code"),
     Option("sender_customer_id",  "text",   "AccountID", NAMED),
     Option("receiver_id",         "text",   None, "default the destination's receiver code"),

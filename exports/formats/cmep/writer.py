@@ -26,6 +26,7 @@ from exports.formats.cmep.plan import Target
 from exports.formats.cmep.records import Record, interval_records, register_records
 from exports.formats.cmep.run import OWN, Run
 from exports.formats.cmep.tables import MEPMD01
+from exports.formats.cmep.totals import total_records
 from exports.formats.context import Tally
 from exports.formats.fast import Wanted, bytes_column, clashing, meters_of, rows_of, template_texts
 from exports.formats.issues import FormatError
@@ -62,9 +63,11 @@ class FrameWriter:
             else:
                 self.plain.update(range(len(self.names)))
             self._declare(sorted(self.plain), interval_records)
+        with_reads = np.unique(self.ranks[list(self.frame.reads)]).tolist()
         if include != "intervals":
-            with_reads = np.unique(self.ranks[list(self.frame.reads)]).tolist()
             self._declare(with_reads, register_records)
+        if self.run.ctx.options["tou"]:
+            self._declare(with_reads, total_records)
         self._drop(self.failed)
         for lines in self._ordered():
             out.write(lines)

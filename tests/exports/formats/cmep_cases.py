@@ -303,3 +303,30 @@ WHOLE_DAYS = (
         "7a4a4643219f03e0f74ca6f457144916fdcb053ef91753fe593097f91fca46a4",
     ),
 )
+
+
+def tou(time: str, season: int | None, *values: RegisterValue) -> RegisterRead:
+    return RegisterRead(minute(time), "SR", values, season=season)
+
+
+def by_rate(unit: str, kind: str = "SUM", **rates: str) -> tuple[RegisterValue, ...]:
+    return tuple(
+        RegisterValue(kind, unit, "DEL", rate, Decimal(text)) for rate, text in rates.items()
+    )
+
+
+# Section 11, example S: what was used between the two reads.
+TOU = MeterData(
+    METER,
+    reads=(
+        tou("202603010800", 0, *by_rate("KWH", T="10000", A="2000.1", B="7999.9")),
+        tou("202604010700", 0, *by_rate("KWH", T="10500.45", A="2112.5", B="8387.95")),
+    ),
+)
+TOU_OPTIONS = {
+    "tou": "yes",
+    "include": "registers",
+    "tou_labels": "A=ON-PEAK;B=OFF-PEAK",
+    "tou_seasons": "0=W;1=S",
+}
+TOU_SHA256 = "6ea3e45c1f474a10e11956280fd9d90947ac00eedf89a9d958ffb4e825769612"
