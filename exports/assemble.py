@@ -196,20 +196,28 @@ def key_name(key: str) -> str:
 def file_assemble(
     form: Format,
     ctx: WriteContext,
-    segments: Sequence[Segment],
+    segments: Iterable[Segment],
     out: BinaryIO,
     *,
     key: str = "",
     number: int = 1,
 ) -> Tally:
-    """Write one file. SegmentDamaged names a part whose bytes are not what they were."""
+    """Write one file. SegmentDamaged names a part whose bytes are not what they were.
+
+    Segments may come one by one, as their parts are done, unless the format has `counts_first`.
+    """
     ctx = form.file_context(ctx, key_name(key), number)
-    tally = _tally(segments)
     out = form.passing(ctx, out)
-    form.begin(ctx, out, tally if form.counts_first else Tally())
+    counted = Tally()
+    if form.counts_first:
+        segments = list(segments)
+        counted = _tally(segments)
+    form.begin(ctx, out, counted)
+    tally = Tally()
     for segment in segments:
         for data in _segment_read(segment):
             out.write(data)
+        tally.merge(Tally.from_dict(segment.tally))
     form.finish(ctx, out, tally)
     return tally
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 CHUNK = 1 << 20
 NAMES = 10_000  # names like one that are tried
+SYNCED = 32 << 20  # bytes after which a draft goes to disk, so that little is left for its end
 QUEUED = 1  # chunks that may wait, each as large as the largest write
 
 
@@ -29,9 +30,11 @@ class HashingWriter:
     by the next `write` or by `close`.
     """
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: BinaryIO, *, synced: bool = False) -> None:
+        """`synced`: what is written goes to disk by and by, while the next text is made."""
         self.bytes = 0
         self._raw = raw
+        self._synced = synced
         self._hash = hashlib.sha256()
         self._pending: list[bytes] = []
         self._size = 0
@@ -73,12 +76,18 @@ class HashingWriter:
         self._queue.put(data)
 
     def _run(self) -> None:
+        dirty = 0
         while (data := self._queue.get()) is not None:
             if self._error is not None:
                 continue  # drain, so that nobody waits for a full queue
             try:
                 self._hash.update(data)
                 self._raw.write(data)
+                dirty += len(data)
+                if self._synced and dirty >= SYNCED:
+                    self._raw.flush()
+                    os.fdatasync(self._raw.fileno())
+                    dirty = 0
             except BaseException as error:
                 self._error = error
 
@@ -89,7 +98,7 @@ def draft(folder: Path, name: str) -> Iterator[tuple[Path, HashingWriter]]:
     on error. `publish` gives it its name."""
     path = folder / f".{name}.{os.getpid()}.tmp"
     with path.open("wb") as raw:
-        writer = HashingWriter(raw)
+        writer = HashingWriter(raw, synced=True)
         try:
             yield path, writer
             writer.close()

@@ -4,7 +4,8 @@ the run is committed: state, cursor, backlog and deliveries in one transaction."
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
@@ -22,6 +23,9 @@ from exports.services.requests import context_of
 from exports.services.wake import wake_deliver
 from exports.services.write import segments_of
 
+AHEAD_PARTS = 8  # a run of fewer parts is put together when all of them are written
+LOOK = 0.02  # seconds between two looks at the next part, which another worker writes
+
 
 class FileWrong(Exception):
     """A finished file that is not what it should be; nothing of the run is sent."""
@@ -33,10 +37,7 @@ def run_join(run: ExportRun) -> None:
     form = formats.get(run.format)
     ctx = context_of(run, form)
     whole = Tally()
-    left_out: list[tuple[str, int | None, str]] = []
     segments = segments_of(run)
-    for segment in segments:
-        left_out += [tuple(one) for one in segment.tally["left_out"]]
     files, dropped = files_of(form, ctx, segments)
     whole.merge(dropped)
     names = file_names(run, form, ctx, [key for key, _ in files])
@@ -45,6 +46,64 @@ def run_join(run: ExportRun) -> None:
             if lost.is_set():
                 raise leases.LeaseLost(str(run))
             _file_make(run, form, ctx, position, key, names[key], parts, whole)
+    _run_end(run, whole, segments)
+
+
+def run_joins_ahead(run: ExportRun) -> bool:
+    """Whether a run's one file can be begun, because others are busy with the last of its parts."""
+    half = run.parts_total >= AHEAD_PARTS and 2 * run.parts_done >= run.parts_total
+    if not half or run.parts_done == run.parts_total or run.is_flow:
+        return False
+    if run.lease_until is not None and not leases.is_gone(run.worker):
+        return False
+    form = formats.get(run.format)
+    options = context_of(run, form).options
+    if form.counts_first or form.splits(options) or form.meters_a_file(options) is not None:
+        return False
+    busy = run.parts.filter(done=False, lease_until__gt=timezone.now())
+    return any(not leases.is_gone(name) for name in busy.values_list("worker", flat=True))
+
+
+def run_join_ahead(run: ExportRun, write_part: Callable[[], bool]) -> None:
+    """The same of a run whose last parts are still being written: each goes into the file as soon
+    as it is done. `write_part` writes one that nobody works on, and says whether there was any."""
+    form = formats.get(run.format)
+    ctx = context_of(run, form)
+    whole = Tally()
+    used: list[Segment] = []
+    names = file_names(run, form, ctx, [""])
+    with leases.held(run) as lost:
+        parts = _parts_as_done(run, lost, write_part, used)
+        _file_make(run, form, ctx, 1, "", names[""], parts, whole)
+    _run_end(run, whole, used)
+
+
+def _parts_as_done(
+    run: ExportRun, lost: threading.Event, write_part: Callable[[], bool], used: list[Segment]
+) -> Iterator[Segment]:
+    """The segments of all parts in their order, which are noted in `used`. LeaseLost when the run
+    was ended meanwhile, or is another's."""
+    at, mine = 1, ExportRun.objects.filter(pk=run.pk, worker=run.worker, cancel_asked=False)
+    while at <= run.parts_total:
+        found = segments_of(run, at)
+        if not found:
+            if lost.is_set() or not mine.exists():
+                raise leases.LeaseLost(str(run))
+            if not write_part():
+                lost.wait(LOOK)
+            continue
+        for segment in found:
+            used.append(segment)
+            yield segment
+        at += 1
+    if not mine.update(phase=ExportRun.Phase.JOIN):
+        raise leases.LeaseLost(str(run))
+    run.phase = ExportRun.Phase.JOIN
+
+
+def _run_end(run: ExportRun, whole: Tally, segments: Sequence[Segment]) -> None:
+    """Commit a run whose files stand, and clear away what they were made of."""
+    left_out = [tuple(one) for segment in segments for one in segment.tally["left_out"]]
     _run_commit(run, whole, left_out)
     point("run committed")
     shutil.rmtree(places.work(run.pk), ignore_errors=True)
@@ -57,7 +116,7 @@ def _file_make(
     position: int,
     key: str,
     name: str,
-    parts: Sequence[Segment],
+    parts: Iterable[Segment],
     whole: Tally,
 ) -> None:
     """One file of the run, from its draft to its name; whatever is there already is adopted."""

@@ -24,7 +24,7 @@ from exports.hooks import RUN_FAILED, alarm
 from exports.models import ExportRun, RunPart
 from exports.naming import NameRefused
 from exports.services import backlog
-from exports.services.join import FileWrong, run_join
+from exports.services.join import FileWrong, run_join, run_join_ahead, run_joins_ahead
 from exports.services.plan import run_is_late, run_plan
 from exports.services.write import part_write, run_written
 
@@ -71,7 +71,7 @@ def _step(run: ExportRun) -> bool:
     if run.phase == Phase.PLAN:
         return _plan(run)
     if run.phase == Phase.WRITE:
-        return _write(run) or run_written(run)
+        return _join_ahead(run) or _write(run) or run_written(run)
     return _join(run)
 
 
@@ -106,6 +106,15 @@ def _join(run: ExportRun) -> bool:
         return False
     point("files claimed")
     return _guarded(run, run, lambda: run_join(run))
+
+
+def _join_ahead(run: ExportRun) -> bool:
+    """Begin the file while others write the last parts: what no two can do is then done by the
+    time that they are."""
+    if not run_joins_ahead(run) or not _claim(run, Phase.WRITE):
+        return False
+    point("files claimed")
+    return _guarded(run, run, lambda: run_join_ahead(run, lambda: _write(run)))
 
 
 def _guarded(run: ExportRun, row: leases.Leased, do: Callable[[], None]) -> bool:

@@ -56,22 +56,25 @@ def part_segments(run: ExportRun, part: RunPart, out: BinaryIO, path: Path) -> l
 
 
 def run_written(run: ExportRun) -> bool:
-    """Let a run go on to its last phase once all parts are written; whether it did."""
+    """Let a run go on to its last phase once all parts are written; whether it did. Not while its
+    file is being put together already."""
     if run.parts.filter(done=False).exists():
         return False
     return bool(
-        ExportRun.objects.filter(pk=run.pk, phase=ExportRun.Phase.WRITE).update(
+        ExportRun.objects.filter(leases.free(run), pk=run.pk, phase=ExportRun.Phase.WRITE).update(
             phase=ExportRun.Phase.JOIN, worker="", lease_until=None
         )
     )
 
 
-def segments_of(run: ExportRun) -> list[Segment]:
-    """The segments of all parts of a run."""
+def segments_of(run: ExportRun, position: int | None = None) -> list[Segment]:
+    """The segments of a run's parts that are done, or of one of them."""
     folder: Path = places.work(run.pk)
-    rows = run.parts.order_by("position").values_list("position", "path", "segments")
+    rows = run.parts.filter(done=True).order_by("position")
+    if position is not None:
+        rows = rows.filter(position=position)
     return [
         Segment(part=position, path=folder / path, **stored)
-        for position, path, segments in rows
+        for position, path, segments in rows.values_list("position", "path", "segments")
         for stored in segments
     ]
