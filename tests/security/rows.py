@@ -31,6 +31,7 @@ from events.services.incidents import incidents_follow
 from events.services.routes import route_write
 from events.services.system import system_alarm_raise
 from exports.models import Delivery
+from tests.devices import fleet
 from tests.devices.imports.files import send
 from tests.events.arriving import arrive, outage, route_make
 from tests.exports.factories import (
@@ -58,7 +59,8 @@ def rows_make(settings: Any, folder: Path) -> Rows:
     incidents_follow()
     route_write(route.pk)
     system_alarm_raise(code="TMS_DISK", title="Little room")
-    now = timezone.now()
+    now = timezone.now().replace(microsecond=0)
+    fleet.store_total(Device.objects.get(), now - timedelta(hours=1), "1")
     made: dict[str, Callable[[], Any]] = {
         "axes.accessattempt": lambda: AccessAttempt.objects.create(
             username="eve", ip_address="10.0.0.9", failures_since_start=1

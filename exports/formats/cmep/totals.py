@@ -36,7 +36,7 @@ class Span:
 
 def total_records(meters: Sequence[MeterData], run: Run, tally: Tally) -> list[Record]:
     """All MEPMD02 records of one meter, which may stand under several devices in turn."""
-    records = []
+    records: list[Record] = []
     for place, meter in enumerate(meters):
         spans = _spans(place, meter, run)
         rated = {kind: span for kind, span in spans.items() if _has_rates(span)}
