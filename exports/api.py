@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from ninja import Router, Schema, Status
 from pydantic import Field
 
@@ -12,7 +13,7 @@ from devices import batchform
 from devices.api.auth import KeyAuth
 from devices.api.errors import query_fault
 from devices.api.schemas import Instant, refusals
-from exports import services
+from exports import formats, services
 from exports.formats.base import OptionError
 from exports.models import ExportDefinition, ExportRun, RunFile
 
@@ -137,6 +138,29 @@ def run_file(request: HttpRequest, run_id: int, n: int) -> HttpResponse | FileRe
     if file is None:
         raise Http404(f"Run {run_id} has no file {n}.")
     return file_response(file)
+
+
+@router.get(
+    "/schemas/{name}",
+    summary="A schema",
+    auth=None,
+    response=refusals(404),
+    openapi_extra={"responses": {200: {"description": "The schema (XSD)"}}},
+)
+def schema_file(request: HttpRequest, name: str) -> HttpResponse:
+    """The published schema that files of a format keep; for anybody, as receivers need it."""
+    for form in formats.every():
+        if form.schema is not None and form.schema.name == name:
+            response = HttpResponse(form.schema.read_bytes(), content_type="application/xml")
+            response["Content-Disposition"] = f'inline; filename="{name}"'
+            return response
+    raise Http404(f"There is no schema {name}.")
+
+
+def schema_address(code: str) -> str:
+    """Where the schema of a format is had; empty when it has none."""
+    schema = formats.get(code).schema if code in formats.codes() else None
+    return reverse("api:schema_file", args=[schema.name]) if schema else ""
 
 
 def file_response(file: RunFile) -> HttpResponse | FileResponse:

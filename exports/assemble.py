@@ -213,11 +213,12 @@ def file_assemble(
         segments = list(segments)
         counted = _tally(segments)
     form.begin(ctx, out, counted)
-    tally = Tally()
+    tally = counted if form.counts_first else Tally()  # which has what `begin` counted, too
     for segment in segments:
         for data in _segment_read(segment):
             out.write(data)
-        tally.merge(Tally.from_dict(segment.tally))
+        if not form.counts_first:
+            tally.merge(Tally.from_dict(segment.tally))
     form.finish(ctx, out, tally)
     return tally
 

@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from devices.admin.pages import RowHistory, RowPages
 from exports import formats, schedules, selectors, services
 from exports.admin.form import DefinitionForm
+from exports.api import schema_address
 from exports.formats.base import Format, OptionError
 from exports.models import ExportDefinition
 
@@ -63,6 +64,7 @@ class DefinitionAdmin(RowHistory, RowPages):
         context = {
             "title": row.name,
             "form_label": form.label,
+            "schema": schema_address(form.code),
             "options": sorted(row.options.items()),
             "groups": list(row.groups.values_list("code", flat=True)),
             "devices": selectors.devices_for_definition(row),

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 
 from devices.admin.pages import PageAdmin
 from exports import formats, selectors, services
-from exports.api import file_response
+from exports.api import file_response, schema_address
 from exports.models import ExportRun
 
 
@@ -61,6 +61,7 @@ class RunAdmin(PageAdmin):
             "may_run": user.has_perm("exports.run_exportdefinition"),
             "may_resend": user.has_perm("exports.change_delivery"),
             "form_label": formats.get(run.format).label if run.format in formats.codes() else "",
+            "schema": schema_address(run.format),
             "groups": ", ".join(run.selection.get("groups", [])) or "whole fleet",
             "rebuilt": getattr(request, "rebuilt", None),
         }

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 from devices.bestread import Window
@@ -92,6 +93,8 @@ class Format:
     # Register reads are selected up to and including the period's end (CMEP), not before it.
     reads_at_end: ClassVar[bool] = False
     default_name: ClassVar[str] = "{format}_{export}_{group}_{batch}.{ext}"
+    # A schema that its files keep, which receivers may fetch beside them.
+    schema: ClassVar[Path | None] = None
     options: ClassVar[tuple[Option, ...]] = ()
     layouts: ClassVar[tuple[Record | Line, ...]] = ()
 

@@ -4,9 +4,11 @@ import pytest
 
 from devices.models import FunctionalGroup
 from exports import services
+from exports.formats.sxml import SCHEMA_PATH
 from exports.models import ExportRun, RunFile
 from tests.devices.callers import Caller, codes, key_make
 from tests.exports.factories import definition_make, meters_make, readings_post, run_now, work_all
+from tests.people import log_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 
@@ -106,3 +108,25 @@ def test_a_bad_key_is_refused(caller):
     definition_make()
     assert codes(start(caller, Idempotency_Key="ü")) == [("Idempotency-Key", "BAD_KEY")]
     assert not services.work()
+
+
+def test_anybody_has_the_published_schema(client):
+    answer = client.get("/api/v1/schemas/tms-sxml-1.xsd")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/xml"
+    assert answer.content == SCHEMA_PATH.read_bytes()
+    for name in ("other.xsd", "..%2Fsettings.py", "base.py"):
+        assert client.get(f"/api/v1/schemas/{name}").status_code == 404
+
+
+def test_the_pages_of_an_export_lead_to_its_schema(client, data_dir):
+    log_in(client, "Customer support")
+    readings_post(meters_make(1))
+    for code, there in (("sxml", True), ("cmep", False)):
+        run = run_now(definition_make(f"X {code}", format=code))
+        for page in (
+            f"/exports/exportrun/{run.pk}/change/",
+            f"/exports/exportdefinition/{run.definition_id}/change/",
+        ):
+            shown = client.get(page).content.decode()
+            assert ("/api/v1/schemas/tms-sxml-1.xsd" in shown) is there

@@ -100,6 +100,7 @@ HOME = {
 OPEN = {
     *("healthz", "readyz", "metrics", "admin:login"),
     *("api:openapi-json", "api:openapi-view", "api:api-root", "api:nowhere"),
+    "api:schema_file",
 }
 
 # name: method, scope of the key. Nothing but a key is taken, no session either.

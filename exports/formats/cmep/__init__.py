@@ -36,6 +36,7 @@ from exports.formats.cmep.tables import (
     OPTIONS,
     UNSUPPORTED,
 )
+from exports.formats.cmep.verify import counts_verify
 from exports.formats.cmep.writer import FrameWriter
 
 
@@ -97,6 +98,10 @@ class Cmep(Format):
         """No trailer; warnings that hold for the whole file are counted once."""
         for code, text in Run(ctx).run_warnings():
             tally.warn(code, text)
+
+    def verify(self, stream: BinaryIO, ctx: WriteContext) -> list[str]:
+        """Each record's count against its fields, its length, its end."""
+        return counts_verify(stream, ctx.options["empty_crc_field"])
 
     def read_meters(
         self,

@@ -35,6 +35,7 @@ class Sxml(Format):
     registers = True
     events = True
     default_name = "SXML_{export}_{batch}.{ext}"
+    schema = SCHEMA_PATH
     options = OPTIONS
 
     def options_clean(
