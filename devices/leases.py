@@ -37,9 +37,10 @@ class Leased(models.Model):
 
 @lru_cache(maxsize=1)
 def machine() -> str:
-    """This machine, as it runs since its last start."""
+    """This machine, or container, as it runs since its last start: where process numbers hold."""
     try:
         started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        started += os.readlink("/proc/self/ns/pid").removeprefix("pid:")
     except OSError:
         started = ""
     return f"{socket.gethostname()[:60]}/{started}"

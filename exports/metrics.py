@@ -1,17 +1,22 @@
 """What /metrics tells of runs, live exports and deliveries (settings.TMS_METRICS)."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import F, Sum
+from django.conf import settings
+from django.db.models import Count, F, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from devices import journal
 from devices.metrics import counted
+from devices.router import REPLICA
 from exports import selectors
-from exports.models import Delivery, Destination, ExportRun
+from exports.models import Delivery, Destination, ExportRun, RunPart
+from exports.replica import replica_horizon
 
 RECENT = timedelta(hours=1)  # of runs that have ended
 LOOKED_AT = 1_000  # of the newest runs
@@ -23,6 +28,7 @@ def metrics() -> Iterator[Metric]:
     yield from _runs()
     yield from _deliveries()
     yield from _flows()
+    yield from _replica()
 
 
 def _runs() -> Iterator[Metric]:
@@ -70,6 +76,26 @@ def _flows() -> Iterator[Metric]:
     )
     for _, name, newest, _, _ in selectors.delays_for_dashboard(FLOWS):
         family.add_metric([name], newest)
+    yield family
+
+
+def _replica() -> Iterator[Metric]:
+    """Without a replica, none is behind; what it does not answer is not a number."""
+    behind = 0.0
+    if REPLICA in settings.DATABASES:
+        newest = replica_horizon()
+        behind = math.nan if newest is None else max(journal.horizon() - newest, 0)
+    yield GaugeMetricFamily("tms_replica_behind", "Batches the replica lacks", value=behind)
+    since = timezone.now() - RECENT
+    newest = ExportRun.objects.order_by("-id").values_list("pk", "finished")[:LOOKED_AT]
+    ended = [pk for pk, at in newest if at is not None and at >= since]
+    parts = RunPart.objects.filter(run__in=ended, done=True).order_by().values_list("replica")
+    by = dict(parts.annotate(n=Count("pk")))
+    family = GaugeMetricFamily(
+        "tms_run_parts_read", "Parts of runs that ended within the last hour", labels=["from"]
+    )
+    for name, by_replica in (("primary", False), ("replica", True)):
+        family.add_metric([name], by.get(by_replica, 0))
     yield family
 
 

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.utils import timezone
 
 from devices.models import Device
+from devices.router import REPLICA
 from exports import formats
 from exports.models import Backlog, Delivery, ExportDefinition, ExportRun, RunFile
 from exports.models.definitions import SINCE_LAST, flow_formats
@@ -69,6 +71,18 @@ def files_for_run(run: ExportRun) -> list[RunFile]:
         .order_by("position")
         .prefetch_related(Prefetch("deliveries", deliveries))[:100]
     )
+
+
+def source_for_run(run: ExportRun) -> str:
+    """Which database served the parts of a run, in words; empty where there is no replica."""
+    if REPLICA not in settings.DATABASES:
+        return ""
+    done, served = run.parts.filter(done=True).count(), run.parts.filter(replica=True).count()
+    if not done:
+        return ""
+    if served in (0, done):
+        return "the replica" if served else "the primary database"
+    return f"the replica ({served:,} of {done:,} parts), else the primary database"
 
 
 def runs_for_dashboard(limit: int) -> dict[str, list[ExportRun]]:

@@ -61,26 +61,43 @@ def _postgres_answers(url: str) -> bool:
 
 
 @contextmanager
-def postgres_started() -> Iterator[tuple[str, Callable[[], None]]]:
+def postgres_started(also: str = "") -> Iterator[tuple[str, Callable[[], None]]]:
     """A cluster of our own in a temporary directory, and how to restart it; it need not survive a
-    power cut."""
+    power cut. `also`: another address that it listens on, for all of its network."""
+    making = ("initdb", "-U", "tms", "-A", "trust", "-E", "UTF8", "--locale=C")
+    with _cluster(*making, also=also) as started:
+        yield started
+
+
+@contextmanager
+def postgres_replica(primary: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A streaming replica of a cluster of our own; its queries give way to replay at once."""
+    making = ("pg_basebackup", "-d", primary, "-R", "-X", "stream", "-c", "fast")
+    with _cluster(*making, max_standby_streaming_delay="0") as started:
+        yield started
+
+
+@contextmanager
+def _cluster(
+    program: str, *arguments: str, also: str = "", **more: str
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A cluster whose directory a program makes, and how to restart it."""
     programs = _postgres_programs()
     port, owner = free_port(), _unprivileged()
     with tempfile.TemporaryDirectory(prefix="tms-postgres-") as directory:
         if owner:
             shutil.chown(directory, owner, pwd.getpwnam(owner).pw_gid)
         data = f"{directory}/data"
-        initdb = [programs / "initdb", "-D", data, "-U", "tms", "-A", "trust", "-E", "UTF8"]
-        made = subprocess.run(
-            [*initdb, "--locale=C", "--no-sync"], **_as(owner), capture_output=True, text=True
-        )
+        making = [programs / program, "-D", data, "--no-sync", *arguments]
+        made = subprocess.run(making, **_as(owner), capture_output=True, text=True)
         if made.returncode:
-            raise Unavailable(f"initdb: {made.stderr.strip()}")
-        options = {
-            "listen_addresses": HOST,
-            "unix_socket_directories": "",
-            "fsync": "off",
-        }
+            raise Unavailable(f"{program}: {made.stderr.strip()}")
+        addresses = f"{HOST},{also}".strip(",")
+        options = {"listen_addresses": addresses, "unix_socket_directories": "", "fsync": "off"}
+        options |= more
+        if also:
+            with Path(data, "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
         settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
         command = [programs / "postgres", "-D", data, "-p", str(port), *settings]
         url = f"postgresql://tms@{HOST}:{port}"
@@ -99,8 +116,7 @@ def postgres_started() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def _postgres_programs() -> Path:
-    found = [Path(path).parent for path in (shutil.which("initdb"),) if path]
-    found = [path.resolve() for path in found] + sorted(
+    found = [Path(path).resolve().parent for path in (shutil.which("initdb"),) if path] + sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name)
     )
     for directory in found:
@@ -138,8 +154,9 @@ def postgres_database(server: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """A Redis that may be emptied: our own where its program is installed, else the one found."""
+def redis_server(also: str = "") -> Iterator[str]:
+    """A Redis that may be emptied: our own where its program is installed, else the one found.
+    `also`: another address that it listens on."""
     program = shutil.which("redis-server")
     if program is None:
         url = f"redis://{HOST}:6379"
@@ -150,7 +167,8 @@ def redis_server() -> Iterator[str]:
     port = free_port()
     url = f"redis://{HOST}:{port}"
     with tempfile.TemporaryDirectory(prefix="tms-redis-") as directory:
-        command = [program, "--port", str(port), "--bind", HOST, "--save", "", "--dir", directory]
+        command = [program, "--port", str(port), "--save", "", "--dir", directory]
+        command += ["--bind", HOST, *([also, "--protected-mode", "no"] if also else [])]
         with _running(command, signal.SIGTERM, lambda: _redis_answers(url)):
             yield url
 

@@ -142,7 +142,27 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 600
+    # A network that swallows everything is an error after half a minute, not after two hours.
+    DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
+        "connect_timeout": 10,
+        **{"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3},
+        "tcp_user_timeout": 30_000,  # milliseconds
+    }
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# A streaming replica that runs read from while it is far enough; never written (0102).
+DATABASE_ROUTERS = ["devices.router.ReplicaRouter"]
+if REPLICA_URL := env.str("TMS_REPLICA_URL", default=""):
+    DATABASES["replica"] = {
+        **env.db_url_config(REPLICA_URL),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "options": "-c default_transaction_read_only=on",
+            "connect_timeout": 3,
+            "tcp_user_timeout": 10_000,  # milliseconds
+        },
+        "TEST": {"MIRROR": "default"},
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Empty: no broker; the worker process then sweeps the database for due work by itself.

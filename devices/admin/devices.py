@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -140,7 +141,11 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
         """The whole list as it is searched and filtered, as CSV."""
         if not self.has_download_permission(request):
             raise PermissionDenied
-        return downloads.devices_csv(self.get_changelist_instance(request).queryset)
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:  # as the list itself answers it
+            return HttpResponseRedirect(reverse("admin:devices_device_changelist") + "?e=1")
+        return downloads.devices_csv(rows)
 
     # --- the page and the form ---
 

@@ -45,13 +45,20 @@ class RowHistory(SimpleHistoryAdmin):
         """History is looked at; what was is made again by an edit, under its own checks."""
         return True
 
+    def history_view(self, request, object_id, extra_context=None):
+        """The list of versions; Http404 where the address names no row."""
+        try:
+            return super().history_view(request, object_id, extra_context)
+        except (ValueError, OverflowError) as error:
+            raise Http404(f"There is no {self.opts.verbose_name} {object_id}.") from error
+
     def history_form_view(self, request, object_id, version_id, extra_context=None):
         """Looked at, truly: what is posted here would be saved without those checks."""
         if request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         try:
             return super().history_form_view(request, object_id, version_id, extra_context)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise Http404(f"There is no version {version_id} of {object_id}.") from error
 
 

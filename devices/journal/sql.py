@@ -4,15 +4,43 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models.expressions import RawSQL
 
 from devices.blocks import day_date
 
 _streams = itertools.count()
+_alias: ContextVar[str] = ContextVar("alias", default=DEFAULT_DB_ALIAS)
+
+
+# --- which database is read -----------------------------------------------------------------------
+
+
+@contextmanager
+def reading_from(alias: str) -> Iterator[None]:
+    """What the block reads comes from this database; what it writes goes where it always does."""
+    token = _alias.set(alias)
+    try:
+        yield
+    finally:
+        _alias.reset(token)
+
+
+def read_alias() -> str:
+    """The name of the database that is read now."""
+    return _alias.get()
+
+
+def _reading() -> Any:
+    """The connection that reads."""
+    return connections[_alias.get()]
+
+
+# --- queries --------------------------------------------------------------------------------------
 
 
 def is_postgres() -> bool:
@@ -26,12 +54,13 @@ def cursor() -> Iterator[Any]:
     if is_postgres():
         import psycopg
 
-        connection.ensure_connection()
-        with psycopg.Cursor(connection.connection) as raw:
+        reading = _reading()
+        reading.ensure_connection()
+        with psycopg.Cursor(reading.connection) as raw:
             raw.format = psycopg.pq.Format.BINARY
             yield raw
     else:
-        with connection.cursor() as wrapped:
+        with _reading().cursor() as wrapped:
             yield wrapped
 
 
@@ -54,14 +83,15 @@ def chunks(
     if is_postgres():
         import psycopg
 
-        connection.ensure_connection()
-        name, hold = f"tms_stream_{next(_streams)}", not connection.in_atomic_block
-        with psycopg.ServerCursor(connection.connection, name, withhold=hold) as named:
+        reading = _reading()
+        reading.ensure_connection()
+        name, hold = f"tms_stream_{next(_streams)}", not reading.in_atomic_block
+        with psycopg.ServerCursor(reading.connection, name, withhold=hold) as named:
             named.execute(sql, params, binary=True)
             while chunk := named.fetchmany(size):
                 yield chunk
     else:
-        with connection.cursor() as c:
+        with _reading().cursor() as c:
             c.execute(sql, params)
             while chunk := c.fetchmany(size):
                 yield chunk
@@ -77,8 +107,9 @@ def flow(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[lis
         return
     import psycopg
 
-    connection.ensure_connection()
-    with psycopg.Cursor(connection.connection) as raw:
+    reading = _reading()
+    reading.ensure_connection()
+    with psycopg.Cursor(reading.connection) as raw:
         found = raw.stream(sql, params, binary=True, size=size)
         while chunk := list(itertools.islice(found, size)):
             yield chunk

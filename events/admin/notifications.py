@@ -67,12 +67,14 @@ class NotificationAdmin(PageAdmin):
 
     def page_context(self, request, row):
         mails = list(row.mails.order_by("pk"))
-        first = next(iter(mails), None)
+        first = next((mail for mail in mails[:1] if mail.address), None)
         alarms = Alarm.objects.filter(notification=row).select_related("device", "system")
         return {
             "title": row.subject,
             "mails": [(mail, [_attempt(entry) for entry in mail.log]) for mail in mails],
-            "source": message_build(first).message().as_string() if first and first.address else None,
+            "source": message_build(first).message().as_string()
+            if first and first.address
+            else None,
             "listed": alarms.order_by("pk")[:LISTED],
             "may_resend": self.has_resend_permission(request),
             "failed": any(mail.state == "failed" and mail.address for mail in mails),

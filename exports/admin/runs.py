@@ -63,6 +63,7 @@ class RunAdmin(PageAdmin):
             "form_label": formats.get(run.format).label if run.format in formats.codes() else "",
             "schema": schema_address(run.format),
             "groups": ", ".join(run.selection.get("groups", [])) or "whole fleet",
+            "read_from": selectors.source_for_run(run),
             "rebuilt": getattr(request, "rebuilt", None),
         }
 

@@ -152,6 +152,7 @@ class RunPart(Leased):
     data = models.BinaryField()
     done = models.BooleanField(default=False)
     attempts = models.PositiveIntegerField(default=0)
+    replica = models.BooleanField(default=False, help_text="Read from the replica.")
     path = models.CharField(max_length=200, blank=True)
     segments = models.JSONField(default=list)
 

@@ -1,6 +1,7 @@
 """The proof: a file again from its kept bytes, or made anew from what its run froze."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -105,6 +106,17 @@ def _difference(file: RunFile, path: Path) -> int:
             place += len(first)
     same = (n for n, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
     return place + next(same, min(len(first), len(second)))
+
+
+def files_verify() -> Iterator[tuple[RunFile, str]]:
+    """Each kept file, with what is wrong with it; an empty string where nothing is."""
+    for file in RunFile.objects.filter(published=True, purged=None).exclude(archive="").iterator():
+        try:
+            file_open(file).close()
+        except NotKept as fault:
+            yield file, str(fault)
+        else:
+            yield file, ""
 
 
 def files_purge() -> int:

@@ -12,6 +12,7 @@ from exports.assemble import Segment, segments_write
 from exports.collector import collector_resting
 from exports.failpoints import point
 from exports.models import ExportRun, RunPart
+from exports.replica import replica_or_primary
 from exports.scope import frames_read
 from exports.services import flows
 from exports.services.requests import context_of, scope_of
@@ -25,13 +26,21 @@ def part_write(run: ExportRun, part: RunPart) -> None:
     """
     path = places.work(run.pk) / f"{part.position:06}-{part.attempts}-{os.getpid()}.part"
     with leases.held(part) as lost, path.open("wb") as out:
-        segments = part_segments(run, part, out, path)
+        segments, by_replica = replica_or_primary(
+            None if run.is_flow else run.horizon,  # a flow's rows are kept with its part
+            lambda: part_segments(run, part, out, path),
+            out,
+        )
         if lost.is_set():
             path.unlink()
-            raise leases.LeaseLost(str(part))
+            raise leases.LeaseLost(f"{part} is worked on by another")
     point("part written, not stored")
     leases.release(
-        part, done=True, path=path.name, segments=[segment.stored() for segment in segments]
+        part,
+        done=True,
+        path=path.name,
+        segments=[segment.stored() for segment in segments],
+        replica=by_replica,
     )
     ExportRun.objects.filter(pk=run.pk).update(parts_done=F("parts_done") + 1)
     point("part stored")
