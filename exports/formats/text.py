@@ -57,7 +57,24 @@ class TextLine(NamedTuple):
     text: bytes
 
 
+class TextBlock(NamedTuple):
+    """Whole lines with their ends; `number` and `offset` are those of the first."""
+
+    number: int
+    offset: int
+    lines: list[bytes]
+
+
 def text_lines(stream: BinaryIO, report: ReadReport) -> Iterator[TextLine]:
+    """The lines of a text file, see `text_blocks`."""
+    for block in text_blocks(stream, report):
+        number, offset, lines = block
+        for line in lines:
+            yield TextLine(number, offset, line.rstrip(b"\r\n"))
+            number, offset = number + 1, offset + len(line)
+
+
+def text_blocks(stream: BinaryIO, report: ReadReport) -> Iterator[TextBlock]:
     """The lines of a text file (README 2.18): CR LF, LF or CR; last end optional; BOM warned.
 
     A file or line over its limit is an error that ends the reading.
@@ -76,9 +93,9 @@ def text_lines(stream: BinaryIO, report: ReadReport) -> Iterator[TextLine]:
         rest = b"\r" if held else b""
         if chunk and lines and (held or not lines[-1].endswith((b"\n", b"\r"))):
             rest = lines.pop() + rest
-        for line in lines:
-            yield TextLine(number, offset, line.rstrip(b"\r\n"))
-            number, offset = number + 1, offset + len(line)
+        if lines:
+            yield TextBlock(number, offset, lines)
+            number, offset = number + len(lines), offset + sum(map(len, lines))
         if len(rest) > LINE_LIMIT or offset > FILE_LIMIT:
             what = "line over 1 MiB" if len(rest) > LINE_LIMIT else "file over 2 GiB"
             report.error("RD02", what, record=number, offset=offset)

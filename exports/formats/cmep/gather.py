@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 
 from devices.readings import Channel, IntervalSeries, Ints, Masks
 from exports.formats.cmep.parse import SCALE, Parsed, RecordError
+from exports.formats.cmep.plain import Plain
 from exports.formats.text import WIDE, product, whole
 
 
@@ -40,6 +42,16 @@ class Piece:
         ends, masks = np.array(parsed.ends, np.int64), np.array(parsed.masks, np.uint16)
         return cls(channel, parsed.stamp, ends, masks, np.array(counts, np.int64), scale)
 
+    @classmethod
+    def plain(cls, channel: Channel, parsed: Parsed, factor: Decimal, plain: Plain) -> Piece:
+        """The same of a plain record."""
+        if factor not in (1, -1):
+            ends, masks = plain.ends.tolist(), plain.masks.tolist()
+            whole_one = replace(parsed, ends=ends, masks=masks, values=plain.amounts())
+            return cls.of(channel, whole_one, factor)
+        counts = plain.counts if factor == 1 else -plain.counts
+        return cls(channel, parsed.stamp, plain.ends, plain.masks, counts, SCALE)
+
 
 def _decimals(value: Decimal) -> int:
     return max(0, -int(value.normalize(WIDE).as_tuple().exponent))
@@ -50,6 +62,15 @@ def pieces_series(pieces: Sequence[Piece]) -> Iterator[IntervalSeries]:
 
     Of two values of one end that of the newest record stands; of equal stamps the later line's.
     """
+    first = pieces[0]
+    if all(p.channel is first.channel and p.scale == first.scale for p in pieces):
+        ends = np.concatenate([piece.ends for piece in pieces])
+        if (ends[1:] > ends[:-1]).all():
+            masks = np.concatenate([piece.masks for piece in pieces])
+            counts = np.concatenate([piece.counts for piece in pieces])
+            found, decimals = _coarsest(counts, first.scale)
+            yield IntervalSeries(_resolved(first.channel, decimals), ends, found, masks)
+            return
     sizes = [len(piece.ends) for piece in pieces]
     ends = np.concatenate([piece.ends for piece in pieces])
     masks = np.concatenate([piece.masks for piece in pieces])
@@ -70,12 +91,17 @@ def pieces_series(pieces: Sequence[Piece]) -> Iterator[IntervalSeries]:
             picked = chosen[mine[owners[chosen]]]
         if len(picked):
             found, decimals = _coarsest(counts[picked], scale)
-            unit = channel._replace(resolution=Decimal(1).scaleb(-decimals))
-            yield IntervalSeries(unit, ends[picked], found, masks[picked])
+            yield IntervalSeries(_resolved(channel, decimals), ends[picked], found, masks[picked])
+
+
+@lru_cache(maxsize=1024)
+def _resolved(channel: Channel, decimals: int) -> Channel:
+    return channel._replace(resolution=Decimal(1).scaleb(-decimals))
 
 
 def _coarsest(counts: Ints, scale: int) -> tuple[Ints, int]:
     """The counts at the coarsest power of ten, at most 1, that keeps them all."""
-    while scale and not (counts % 10).any():
-        counts, scale = counts // 10, scale - 1
-    return counts, scale
+    common, shift = int(np.gcd.reduce(counts)), 0
+    while shift < scale and common % 10 == 0:
+        common, shift = common // 10 or 0, shift + 1
+    return (counts // 10**shift if shift else counts), scale - shift

@@ -14,11 +14,14 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
+
 from devices.readings import (
     DAY,
     Channel,
     DeviceInfo,
     IntervalSeries,
+    Ints,
     MeterData,
     RegisterRead,
     RegisterValue,
@@ -27,9 +30,10 @@ from devices.readings import (
 from exports.formats.base import Inventory
 from exports.formats.cmep.gather import Piece, pieces_series
 from exports.formats.cmep.parse import Parsed, Parser, RecordError
+from exports.formats.cmep.plain import Plain, Plainly
 from exports.formats.cmep.tables import CMR_WARNINGS, KVARH_SIGNS
 from exports.formats.issues import ReadReport
-from exports.formats.text import TextLine, product, text_lines
+from exports.formats.text import TextLine, product, text_blocks
 from exports.formats.zones import local_date, midnight
 
 HOUR = 3600
@@ -70,32 +74,46 @@ class Reader:
     report: ReadReport
     meters: dict[str, Meter] = field(default_factory=lambda: defaultdict(Meter))
     known: dict[str, Sequence[Channel] | None] = field(default_factory=dict)
+    kinds: dict[tuple[Quantity, str, Decimal, int], tuple[Channel, Decimal]] = field(
+        default_factory=dict
+    )
 
     def read(self, stream: BinaryIO, attribute: str) -> Iterator[MeterData]:
         """The file's meters, in the order in which they first appear."""
         parser = Parser(self.options)
-        for line in text_lines(stream, self.report):
-            warn = partial(self._warn, line)
-            if not line.text:
-                warn("CMR50")
-                continue
-            self.report.records += 1
-            try:
-                parsed = parser.parse(line, warn)
-                if parsed is not None:
-                    self._take(parsed, warn)
-            except RecordError as error:
-                self.report.error(
-                    error.code,
-                    error.message,
-                    record=line.number,
-                    offset=line.offset,
-                    field=error.field,
-                )
+        plainly = Plainly(parser)
+        for number, offset, lines in text_blocks(stream, self.report):
+            for text, plain in zip(lines, plainly.records(lines), strict=True):
+                line = TextLine(number, offset, text if plain else text.rstrip(b"\r\n"))
+                number, offset = number + 1, offset + len(text)
+                self._line(line, parser, plain)
         for name, meter in self.meters.items():
             place: dict[str, Any] = {attribute: name}
             yield MeterData(
                 DeviceInfo("")._replace(**place), tuple(_series(meter)), tuple(_reads(meter))
+            )
+
+    def _line(self, line: TextLine, parser: Parser, plain: Plain | None) -> None:
+        """Keeps what a line says, or notes why not."""
+        warn = partial(self._warn, line)
+        if not line.text:
+            warn("CMR50")
+            return
+        self.report.records += 1
+        try:
+            if plain is not None:
+                self._take(plain.parsed(line), warn, plain)
+            else:
+                parsed = parser.parse(line, warn)
+                if parsed is not None:
+                    self._take(parsed, warn)
+        except RecordError as error:
+            self.report.error(
+                error.code,
+                error.message,
+                record=line.number,
+                offset=line.offset,
+                field=error.field,
             )
 
     def _warn(self, line: TextLine, code: str, field: str = "", **words: object) -> None:
@@ -103,7 +121,7 @@ class Reader:
         self.report.warn(code, text, record=line.number, offset=line.offset, field=field)
 
     # --- one record -----------------------------------------------------------------------------
-    def _take(self, parsed: Parsed, warn: Any) -> None:
+    def _take(self, parsed: Parsed, warn: Any, plain: Plain | None = None) -> None:
         quantity = self._quantity(parsed)
         if quantity is None:
             warn("CMR66", "units", value=parsed.code)
@@ -114,21 +132,15 @@ class Reader:
         channels = self._channels(parsed.meter)
         own = [c for c in channels if (c.unit, c.flow) == (quantity.unit, quantity.flow)]
         seconds = parsed.seconds or _length(parsed.ends, own)
-        self._check_grid(parsed.ends, seconds, channels, warn)
-        constant, keeps = parsed.constant, quantity.unit == "PULSE"
-        multiplier = None if constant == 1 else constant
-        factor = product(Decimal(quantity.sign), Decimal(1) if keeps else constant)
-        channel = Channel(
-            None,
-            quantity.unit,
-            quantity.flow,
-            seconds,
-            parsed.unit.value_type,
-            Decimal(1),
-            multiplier,
-            None if multiplier is None else not keeps,
-        )
-        piece = Piece.of(channel, parsed, factor)
+        self._check_grid(parsed.ends if plain is None else plain.ends, seconds, channels, warn)
+        kind = (quantity, parsed.unit.value_type, parsed.constant, seconds)
+        if kind not in self.kinds:
+            self.kinds[kind] = _channel(*kind)
+        channel, factor = self.kinds[kind]
+        if plain is None:
+            piece = Piece.of(channel, parsed, factor)
+        else:
+            piece = Piece.plain(channel, parsed, factor, plain)
         self.meters[parsed.meter].intervals[quantity.unit, quantity.flow].append(piece)
 
     def _channels(self, meter: str) -> Sequence[Channel]:
@@ -156,14 +168,16 @@ class Reader:
         return Quantity(unit, flow, signs[flow][1])
 
     def _check_grid(
-        self, ends: Sequence[int], seconds: int, channels: Sequence[Channel], warn: Any
+        self, ends: Sequence[int] | Ints, seconds: int, channels: Sequence[Channel], warn: Any
     ) -> None:
         """Ends off the known device's grid: by a minute a warning, by more an error."""
         offset = next((c.grid_offset for c in channels if c.grid_offset is not None), None)
         zone = next((c.zone for c in channels if c.zone), None)
         if (zone if seconds == DAY else offset) is None:
             return
-        for place, end in enumerate(ends, start=1):
+        if seconds != DAY and not ((np.asarray(ends) + (offset or 0)) % seconds).any():
+            return
+        for place, end in enumerate(map(int, ends), start=1):
             if seconds == DAY:
                 away = _from_midnight(end, zone or "")
             else:
@@ -198,6 +212,20 @@ class Reader:
             point = Point(parsed.stamp, parsed.line.number, register)
             if key not in kept or kept[key][:2] <= point[:2]:
                 kept[key] = point
+
+
+def _channel(
+    quantity: Quantity, value_type: str, constant: Decimal, seconds: int
+) -> tuple[Channel, Decimal]:
+    """The channel of such a record, its resolution open, and what values are multiplied by."""
+    keeps = quantity.unit == "PULSE"
+    multiplier = None if constant == 1 else constant
+    applied = None if multiplier is None else not keeps
+    channel = Channel(
+        *(None, quantity.unit, quantity.flow, seconds, value_type),
+        *(Decimal(1), multiplier, applied),
+    )
+    return channel, product(Decimal(quantity.sign), Decimal(1) if keeps else constant)
 
 
 def _length(ends: Sequence[int], channels: Sequence[Channel]) -> int:

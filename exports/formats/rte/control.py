@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import numpy as np
+
+from devices.readings import Ints
 from exports.formats.context import SUMS
 
 KINDS = (b"I", b"R")
@@ -21,14 +24,33 @@ class Section:
     sums: dict[tuple[bytes, int], int] = field(default_factory=lambda: defaultdict(int))
     first: int | None = None
     last: int | None = None
+    first_line: int = 0
+    last_line: int = 0
 
-    def add(self, kind: bytes, seq: int | None, count: int, decimals: int) -> None:
-        """One row, refused or not."""
+    def add(self, line: int, kind: bytes, seq: int | None, count: int, decimals: int) -> None:
+        """One row, refused or not, of a line."""
         self.rows[kind] += 1
         self.sums[kind, decimals] += count
-        if self.first is None:
-            self.first = seq
-        self.last = seq
+        self._seq(line, seq)
+
+    def _seq(self, line: int, seq: int | None) -> None:
+        """Seq of a line is the first, or the last so far; lines come in any order."""
+        if seq is not None and (self.first is None or line < self.first_line):
+            self.first, self.first_line = seq, line
+        if line > self.last_line:
+            self.last, self.last_line = seq, line
+
+    def add_many(
+        self, lines: Ints, kinds: Sequence[bytes], seqs: Ints, counts: Ints, decimals: Ints
+    ) -> None:
+        """Some rows at once, of lines that rise."""
+        for kind in set(kinds):
+            mine = np.array([one == kind for one in kinds])
+            self.rows[kind] += int(mine.sum())
+            for places in np.unique(decimals[mine]).tolist():
+                self.sums[kind, places] += int(counts[mine & (decimals == places)].sum())
+        self._seq(int(lines[0]), int(seqs[0]))
+        self._seq(int(lines[-1]), int(seqs[-1]))
 
     def total(self, kind: bytes) -> Decimal:
         """The exact sum of the values of a record type."""

@@ -97,7 +97,7 @@ class Parser:
     _devices: dict[Any, int] = field(default_factory=dict)
     _channels: dict[Any, int] = field(default_factory=dict)
     _sources: dict[bytes, int] = field(default_factory=dict)
-    _stamps: dict[bytes, Read] = field(default_factory=dict)
+    stamps: dict[bytes, Read] = field(default_factory=dict)
 
     def row(self, cells: Sequence[bytes], seq: int, warn: Warn) -> Parsed:
         """A row of 19 cells; RowError for one that is refused."""
@@ -124,16 +124,23 @@ class Parser:
             self._stamp(received, "ReceivedTime", warn) if received else -1,
         )
 
+    def device(self, cells: bytes) -> int:
+        """The device of three cells without quotes; RowError."""
+        who = tuple(cells.split(b","))
+        if who not in self._devices:
+            self._devices[who] = self._device(who)  # type: ignore[arg-type]
+        return self._devices[who]
+
     def _stamp(self, text: bytes, name: str, warn: Warn) -> int:
-        read = self._stamps.get(text)
+        read = self.stamps.get(text)
         if read is None:
             try:
                 read = stamp_read(text.decode("latin-1"), self.zone)
             except ValueError as error:
                 code = "FMT15" if "does not exist" in str(error) else "RTR03"
                 raise RowError(code, name, why=str(error)) from error
-            if len(self._stamps) < KEPT:
-                self._stamps[text] = read
+            if len(self.stamps) < KEPT:
+                self.stamps[text] = read
         if read.cut and name == "Timestamp":
             warn("RTR55", name)
         return read.seconds

@@ -27,11 +27,13 @@ from devices.readings import (
     Status,
     instant,
 )
+from exports.collector import collector_resting
 from exports.formats.base import Inventory
 from exports.formats.csvtext import csv_split
 from exports.formats.issues import ReadReport
 from exports.formats.rte.control import Section
 from exports.formats.rte.parse import LARGEST, Parsed, Parser, RowError, seq_read
+from exports.formats.rte.plain import SHARED, Kinds, Row, Table, table_of
 from exports.formats.rte.tables import (
     HEADER,
     NAMES,
@@ -40,7 +42,7 @@ from exports.formats.rte.tables import (
     RTR_WARNINGS,
     VERSION,
 )
-from exports.formats.text import TextLine, text_lines
+from exports.formats.text import TextBlock, TextLine, text_blocks
 
 FOLDED = {name.lower(): place for place, name in enumerate(NAMES)}
 COLUMNS = (*Parsed._fields, "record", "offset")
@@ -52,6 +54,16 @@ class FileRefused(Exception):
 
 
 @dataclass(slots=True)
+class Run:
+    """Rows put off: places in their table, kinds; device, end, line's number and offset."""
+
+    table: Table
+    places: list[int] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    own: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Reader:
     """One file on its way in."""
 
@@ -59,6 +71,9 @@ class Reader:
     inventory: Inventory | None
     report: ReadReport
     parser: Parser = field(init=False)
+    kinds: Kinds = field(default_factory=Kinds)
+    devices: dict[bytes, int] = field(default_factory=dict)  # by their cells
+    run: Run = field(init=False)
     order: list[int] | None = None  # the place of each column, None: the table's own order
     width: int = len(NAMES)
     section: Section = field(default_factory=Section)
@@ -72,21 +87,71 @@ class Reader:
         """The file's devices in the order in which they first appear; none if it is refused."""
         last = TextLine(1, 0, b"")
         try:
-            for line in text_lines(stream, self.report):
-                last = line
-                if line.text:
-                    self._line(line)
-                else:
-                    self._warn(line, "RTR50")
+            for block in text_blocks(stream, self.report):
+                with collector_resting():
+                    last = self._block(block)
             self._close(last)
         except FileRefused:
             return
         table = np.frombuffer(self.rows, np.int64).reshape(-1, len(COLUMNS))
+        table = table[np.argsort(table[:, COLUMNS.index("record")], kind="stable")]
         columns = dict(zip(COLUMNS, table.T, strict=True))
         kept = self._by_seq(columns)
         yield from self._meters({name: column[kept] for name, column in columns.items()})
 
     # --- lines ----------------------------------------------------------------------------------
+    def _block(self, block: TextBlock) -> TextLine:
+        """The lines of a block, those of a known kind together; the last of them."""
+        number, offset, lines = block
+        table = table_of(lines)
+        self.run = Run(table)
+        for place, text in enumerate(lines):
+            row = table.rows.get(place)
+            if row is None or not self._known(row, number + place, offset):
+                line = TextLine(number + place, offset, text.rstrip(b"\r\n"))
+                if line.text:
+                    self._line(line)
+                else:
+                    self._warn(line, "RTR50")
+            offset += len(text)
+        self._together()
+        return TextLine(number + len(lines) - 1, offset - len(lines[-1]), b"")
+
+    def _known(self, row: Row, number: int, offset: int) -> bool:
+        """Puts a row off whose texts are known, or its device alone is new; whether it did."""
+        if self.order is not None or self.width != len(NAMES):
+            return False
+        kind, time = self.kinds.known.get(row.key), self.parser.stamps.get(row.time)
+        if kind is None or time is None or time.cut:
+            return False
+        device = self.devices.get(row.who)
+        if device is None:
+            try:
+                device = self.devices[row.who] = self.parser.device(row.who)
+            except RowError:
+                return False
+        self.report.records += 1
+        self.run.places.append(row.place)
+        self.run.kinds.append(kind)
+        self.run.own.append((device, time.seconds, number, offset))
+        return True
+
+    def _together(self) -> None:
+        """Keeps the rows put off."""
+        run, table = self.run, self.run.table
+        if not run.places:
+            return
+        self.run = Run(table)
+        places = np.array(run.places)
+        units, decimals = table.units[places], np.maximum(table.decimals[places], 0)
+        seqs, own = table.seqs[places], np.array(run.own)
+        kinds = [table.kinds[place] for place in run.places]
+        self.section.add_many(own[:, 2], kinds, seqs, units, decimals)
+        columns = dict(zip(SHARED, np.array(self.kinds.shared)[run.kinds].T, strict=True))
+        columns |= {"seq": seqs, "units": units, "decimals": decimals}
+        columns |= dict(zip(("device", "end", "record", "offset"), own.T, strict=True))
+        self.rows.frombytes(np.stack([columns[name] for name in COLUMNS], axis=1).tobytes())
+
     def _line(self, line: TextLine) -> None:
         try:
             cells = csv_split(line.text)
@@ -94,6 +159,7 @@ class Reader:
             self._refuse(line, RowError("RTR03", why=str(error)))
             return
         if len(cells) == CONTROL and cells[0] in (b"H", b"T"):
+            self._together()
             self._control(line, cells)
         elif self._is_names(cells):
             self._names(line, cells)
@@ -122,6 +188,7 @@ class Reader:
         self.report.records += 1
         kind = b""
         seq = None
+        warned = self.report.warnings
         try:
             if len(cells) != self.width:
                 raise RowError("RTR01", count=len(cells), wanted=self.width)
@@ -133,12 +200,14 @@ class Reader:
             seq = seq_read(cells[1])
             parsed = self.parser.row(cells, seq, partial(self._warn, line))
         except RowError as error:
-            self.section.add(kind, seq, 0, 0)
+            self.section.add(line.number, kind, seq, 0, 0)
             if seq is not None:
                 self.refused_seqs.append(seq)
             self._refuse(line, error)
             return
-        self.section.add(kind, seq, parsed.units, parsed.decimals)
+        if self.report.warnings == warned and self.order is None:
+            self.kinds.learn(cells, parsed)
+        self.section.add(line.number, kind, seq, parsed.units, parsed.decimals)
         self.rows.extend((*parsed, line.number, line.offset))
 
     def _refuse(self, line: TextLine, error: RowError) -> None:
