@@ -7,7 +7,9 @@ store as of a number: blocks, plus what the fold has not reached, less what came
 
 from devices.journal.append import (
     Entry,
+    EntryColumns,
     batch_number,
+    columns_append,
     entries_append,
     prepare,
     registers_append,
@@ -41,6 +43,7 @@ __all__ = [
     "ChannelKey",
     "ChannelSeries",
     "Entry",
+    "EntryColumns",
     "Grid",
     "HorizonGone",
     "Table",
@@ -49,6 +52,7 @@ __all__ = [
     "base_number",
     "batch_number",
     "batches_between",
+    "columns_append",
     "days_read",
     "entries_append",
     "fold_all",

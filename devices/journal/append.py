@@ -43,6 +43,16 @@ class Entry(NamedTuple):
     status: bytes
 
 
+class EntryColumns(NamedTuple):
+    """Many entries, a column each member of `Entry`."""
+
+    channels: Sequence[int]
+    days: Sequence[int]
+    slots: Sequence[int]
+    counts: Sequence[bytes]
+    status: Sequence[bytes]
+
+
 def prepare(received: datetime) -> None:
     """Make what a batch received now will need, before its transaction begins."""
     partitions_ensure(JOURNAL, [received.date()])
@@ -50,17 +60,20 @@ def prepare(received: datetime) -> None:
 
 def entries_append(batch: Batch, entries: Sequence[Entry]) -> None:
     """Append a batch's interval entries, in their order. Inside the batch's transaction."""
-    if not entries:
-        return
+    if entries:
+        columns_append(batch, EntryColumns(*zip(*entries, strict=True)))
+
+
+def columns_append(batch: Batch, entries: EntryColumns) -> None:
+    """The same of entries as columns, of which there is one at least."""
     month = month_of(batch.received.date())
     if sql.is_postgres():
-        channels, days, slots, counts, status = zip(*entries, strict=True)
         rows, columns = bulk.source(
-            channel=bulk.ints(channels),
-            day=bulk.ints(days),
-            slot=bulk.ints(slots),
-            counts=bulk.blobs(counts),
-            status=bulk.blobs(status),
+            channel=bulk.ints(entries.channels),
+            day=bulk.ints(entries.days),
+            slot=bulk.ints(entries.slots),
+            counts=bulk.blobs(entries.counts),
+            status=bulk.blobs(entries.status),
         )
         with bulk.cursor() as cursor:
             cursor.execute(
@@ -75,7 +88,7 @@ def entries_append(batch: Batch, entries: Sequence[Entry]) -> None:
             f"INSERT INTO devices_journalentry ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (batch.pk, seq, month.isoformat(), e[0], sql.day_text(e[1]), e[2], e[3], e[4])
-                for seq, e in enumerate(entries)
+                for seq, e in enumerate(zip(*entries, strict=True))
             ],
         )
 

@@ -57,10 +57,12 @@ def ints(values: Any) -> IntColumn:
 
 def blobs(values: Sequence[bytes]) -> BlobColumn:
     """A column of byte strings."""
-    parts = [_HEAD.pack(1, 0, _BLOB_TYPE, len(values), 1)]
-    sizes = {size: _SIZE.pack(size) for size in set(map(len, values))}
-    for value in values:
-        parts += sizes[len(value)], value
+    lengths = list(map(len, values))
+    sizes = {size: _SIZE.pack(size) for size in set(lengths)}
+    parts = [b""] * (2 * len(values) + 1)
+    parts[0] = _HEAD.pack(1, 0, _BLOB_TYPE, len(values), 1)
+    parts[1::2] = map(sizes.__getitem__, lengths)
+    parts[2::2] = values
     return BlobColumn(b"".join(parts))
 
 

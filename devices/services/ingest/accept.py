@@ -24,6 +24,7 @@ from devices.services.ingest.events import batch_hooks_run, events_check
 from devices.services.ingest.layout import duplicates_find, entries_cut, places_find
 from devices.services.ingest.lookup import KnownChannel, channels_closed, devices_find
 from devices.services.ingest.numbers import slots_read
+from devices.services.ingest.plain import Plain, plain_read
 from devices.services.ingest.problems import Faults
 from devices.services.ingest.provision import Made, Plan, Provision
 from devices.services.ingest.quarantine import strangers_keep
@@ -65,6 +66,7 @@ class Draft:
     registers: int  # reads, those of start and end readings too
     events: list[tuple[int, Event]]
     strangers: list[int]  # places of meters for the quarantine
+    plain: Plain | None = None  # the same of a batch of one interval a meter, as columns
 
 
 def batch_accept(
@@ -145,6 +147,9 @@ def _draft(form: Form, api_key: ApiKey | None, provision: Provision | None) -> D
         for index, problems in form.faults.items():
             faults.put(index, problems)
     plan = None if provision is None else Plan(provision)
+    if plan is None and not faults and (plain := plain_read(form, api_key, now)):
+        size = len(plain.channels)
+        return Draft(form, faults, None, now, plain.devices, {}, [], size, [], 0, [], [], plain)
     brief = plan is None and form_is_brief(form)
     known = devices_find(names_wanted(form, plan), api_key, brief=brief)
     resolver = Resolver(form, known, api_key, plan, brief, faults, now.year)
@@ -191,6 +196,8 @@ def _store(batch: Batch, draft: Draft) -> Answer:
         made = draft.plan.create(draft.devices, draft.channels.keys())
     if draft.strangers:
         strangers_keep(batch, draft.form, draft.strangers, draft.faults)
+    if draft.plain:
+        journal.columns_append(batch, draft.plain.entries)
     if draft.entries:
         journal.entries_append(batch, made.entries(draft.entries))
     if draft.reads:
@@ -214,5 +221,7 @@ def _store(batch: Batch, draft: Draft) -> Answer:
 def _eras_check(draft: Draft) -> None:
     """See that no channel was closed since it was looked up, and that none is until we commit."""
     still_open = [pk for pk, c in draft.channels.items() if pk > 0 and c.valid_to is None]
+    if draft.plain:
+        still_open = draft.plain.channels
     if still_open and channels_closed(still_open):
         raise _Changed

@@ -129,7 +129,7 @@ def _rows(
     names: Names, asked: Sequence[str], api_key: ApiKey | None, brief: bool
 ) -> Iterator[tuple[Any, ...]]:
     wanted = [_any_of(f"d.{IDENTIFIERS[name]}", names[name]) for name in asked]
-    allowed, params = ("1 = 1", []) if api_key is None else (_ALLOWED, _allowed_params(api_key))
+    allowed, params = allowed_sql(api_key)
     query = _QUERY.format(
         allowed=allowed,
         wanted=" OR ".join(text for text, _ in wanted),
@@ -141,9 +141,12 @@ def _rows(
     return (_from_sqlite(row, 3 if brief else 8) for row in rows)
 
 
-def _allowed_params(api_key: ApiKey) -> list[Any]:
+def allowed_sql(api_key: ApiKey | None) -> tuple[str, list[Any]]:
+    """Whether the key may feed the device `d`: condition and parameters."""
+    if api_key is None:
+        return "1 = 1", []
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    return [api_key.pk, api_key.pk, now, now]
+    return _ALLOWED, [api_key.pk, api_key.pk, now, now]
 
 
 def _from_sqlite(row: tuple[Any, ...], width: int) -> tuple[Any, ...]:
