@@ -157,7 +157,8 @@ def store_total(
     """A read of a total alone (empty: missing); the number of its batch."""
     value = None if amount == "" else Decimal(amount)
     mask = int(Status.MISSING) if value is None else int(status)
-    total = RegisterValue("SUM", "KWH", "DEL", "T", value, 1, status=mask, **more)
+    rate = more.pop("rate", "T")
+    total = RegisterValue("SUM", "KWH", "DEL", rate, value, 1, status=mask, **more)
     read = RegisterRead(at, read_type, (total,))
     with transaction.atomic():
         batch = make_batch(registers=1, devices=1)
