@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from exports.formats.issues import ReadReport, refusal
 
@@ -50,11 +50,15 @@ def whole(value: Decimal, scale: int) -> int | None:
 
 
 class TextLine(NamedTuple):
-    """A line without its end; `number` counts from 1, `offset` is its first byte."""
+    """A line without its end; `number` counts from 1, `offset` is its first byte.
+
+    `plain`: what a format has made of it already, see its reader.
+    """
 
     number: int
     offset: int
     text: bytes
+    plain: Any = None
 
 
 class TextBlock(NamedTuple):

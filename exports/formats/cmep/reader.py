@@ -27,6 +27,7 @@ from devices.readings import (
     RegisterValue,
     instant,
 )
+from exports.collector import collector_resting
 from exports.formats.base import Inventory
 from exports.formats.cmep.gather import Piece, pieces_series
 from exports.formats.cmep.parse import Parsed, Parser, RecordError
@@ -82,11 +83,12 @@ class Reader:
         """The file's meters, in the order in which they first appear."""
         parser = Parser(self.options)
         plainly = Plainly(parser)
-        for number, offset, lines in text_blocks(stream, self.report):
-            for text, plain in zip(lines, plainly.records(lines), strict=True):
-                line = TextLine(number, offset, text if plain else text.rstrip(b"\r\n"))
-                number, offset = number + 1, offset + len(text)
-                self._line(line, parser, plain)
+        with collector_resting():
+            for number, offset, lines in text_blocks(stream, self.report):
+                for text, plain in zip(lines, plainly.records(lines), strict=True):
+                    line = TextLine(number, offset, text if plain else text.rstrip(b"\r\n"))
+                    number, offset = number + 1, offset + len(text)
+                    self._line(line, parser, plain)
         for name, meter in self.meters.items():
             place: dict[str, Any] = {attribute: name}
             yield MeterData(

@@ -9,7 +9,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from devices.readings import INTERVAL_SECONDS
+from exports.formats.lodestar.plain import CODE_SIZE
 from exports.formats.lodestar.tables import (
     DAILY,
     FIRST_RECORD,
@@ -99,7 +102,7 @@ class Parser:
     def parse(self, lines: Sequence[TextLine]) -> Parsed:
         """The cut of these records; CutError if it is refused."""
         for place, line in enumerate(lines):
-            if line.text.translate(None, PRINTABLE):
+            if line.plain is None and line.text.translate(None, PRINTABLE):
                 raise CutError("LSR06", line=place)
         heads = _heads(lines)
         remarks: list[Remark] = []
@@ -113,6 +116,9 @@ class Parser:
         stamp = heads[3][1:2]
         if stamp and stamp[0]:
             self._stamp(stamp[0], "time_stamp", 3)
+        head = (recorder, number, start, stop, prevailing, invalid, channel)
+        if all(line.plain for line in lines[len(CODES) :]) and len(lines) > len(CODES):
+            return Parsed(*head, _plain_values(lines, remarks), [], remarks)
         triplets = _triplets(lines, remarks)
         try:
             values = values_of(triplets.values, triplets.statuses, self.counts, self.statuses)
@@ -121,10 +127,7 @@ class Parser:
             raise
         remarks += [r._replace(line=triplets.line(r.line)) for r in values.remarks]
         starts = [(n, line, self._stamp(text, "start", line)) for n, line, text in triplets.starts]
-        return Parsed(
-            *(recorder, number, start, stop, prevailing, invalid),
-            *(channel, values, starts, remarks),
-        )
+        return Parsed(*head, values, starts, remarks)
 
     def _stamp(self, text: bytes, name: str, line: int) -> datetime:
         known = self.stamps.get(text)
@@ -199,19 +202,35 @@ def _channel_of(fields: Sequence[bytes]) -> Channel:
     )
 
 
+def _plain_values(lines: Sequence[TextLine], remarks: list[Remark]) -> Values:
+    """The triplets of a cut whose interval records are plain; LSR03, LSR07."""
+    before = FIRST_RECORD - 1
+    for place in range(len(CODES), len(lines)):
+        before = _follows(lines[place].text[:CODE_SIZE], place, before, remarks)
+    members = [line.plain for line in lines[len(CODES) :]]
+    counts, masks = members[0]
+    if len(members) > 1:
+        counts, masks = (np.concatenate(parts) for parts in zip(*members, strict=True))
+    return Values(counts, masks, WRITTEN, ())
+
+
+def _follows(code: bytes, place: int, before: int, remarks: list[Remark]) -> int:
+    """The number of an interval record; LSR03, LSR07."""
+    number = _code(code, place)
+    if number <= before:
+        raise CutError("LSR07", "sort_code", place, found=number, before=before)
+    if number != before + 1:
+        remarks.append(Remark.of("LSR57", "sort_code", place, found=number, before=before))
+    return number
+
+
 def _triplets(lines: Sequence[TextLine], remarks: list[Remark]) -> Triplets:
     """All triplets of a cut; LSR03, LSR05, LSR07, LSR08."""
     found = Triplets([], [], [], [])
     before = FIRST_RECORD - 1
     for place in range(len(CODES), len(lines)):
         code, *members = lines[place].text.split(b",")
-        number = _code(code, place)
-        if number <= before:
-            raise CutError("LSR07", "sort_code", place, found=number, before=before)
-        if number != before + 1:
-            jump = Remark.of("LSR57", "sort_code", place, found=number, before=before)
-            remarks.append(jump)
-        before = number
+        before = _follows(code, place, before, remarks)
         _whole(members, place, remarks)
         starts = members[2::3]
         if starts.count(b"") != len(starts):

@@ -26,10 +26,12 @@ from devices.readings import (
     Status,
     identifier_fault,
 )
+from exports.collector import collector_resting
 from exports.formats.base import Inventory, Zones
 from exports.formats.clocks import Clock, Fixed, Standard, clock_of
 from exports.formats.issues import FormatError, ReadReport
 from exports.formats.lodestar.parse import CODES, Parsed, Parser, got
+from exports.formats.lodestar.plain import masks_of, members_of
 from exports.formats.lodestar.run import HALF_HOUR
 from exports.formats.lodestar.tables import (
     ERCOT_CHANNELS,
@@ -38,8 +40,8 @@ from exports.formats.lodestar.tables import (
     UNIT_CODES,
     ZONE_NAMES,
 )
-from exports.formats.lodestar.texts import CutError, Remark
-from exports.formats.text import TextLine, product, text_lines
+from exports.formats.lodestar.texts import WRITTEN, CutError, Remark
+from exports.formats.text import TextLine, product, text_blocks
 
 STANDARD = (b"0001", b"0000")  # how LodeStar Standard begins, and Enhanced goes on
 NUMBER = HEADER_1.column("channel")
@@ -98,8 +100,9 @@ class Reader:
 
     def read(self, stream: BinaryIO) -> Iterator[MeterData]:
         """The file's recorders, in the order in which they first appear."""
-        for lines in self._cuts(stream):
-            self._take(lines)
+        with collector_resting():
+            for lines in self._cuts(stream):
+                self._take(lines)
         for name, recorder in self.recorders.items():
             place: dict[str, Any] = {self.attribute: name}
             # The zone is for a device that has still to be made; a known one has its own.
@@ -112,7 +115,7 @@ class Reader:
     def _cuts(self, stream: BinaryIO) -> Iterator[list[TextLine]]:
         """The records of each cut: it ends where the next begins."""
         lines: list[TextLine] = []
-        for line in text_lines(stream, self.report):
+        for line in self._lines(stream):
             if not line.text:
                 self._warn(line, Remark.of("LSR50"))
                 continue
@@ -127,6 +130,14 @@ class Reader:
             lines.append(line)
         if lines:
             yield lines
+
+    def _lines(self, stream: BinaryIO) -> Iterator[TextLine]:
+        """The file's lines, the plain ones with what their triplets say."""
+        masks = masks_of(self.parser.statuses)
+        for number, offset, lines in text_blocks(stream, self.report):
+            for text, plain in zip(lines, members_of(lines, masks, WRITTEN), strict=True):
+                yield TextLine(number, offset, text.rstrip(b"\r\n"), plain)
+                number, offset = number + 1, offset + len(text)
 
     def _take(self, lines: Sequence[TextLine]) -> None:
         try:
