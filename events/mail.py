@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -45,6 +46,11 @@ class Counts(NamedTuple):
 def address_of(page: str, *args: Any) -> str:
     """The address of a page, for people outside."""
     return settings.TMS_URL.rstrip("/") + reverse(page, args=args)
+
+
+def link_of(link: str) -> str:
+    """A link for people outside: one that begins at our root gets our address before it."""
+    return settings.TMS_URL.rstrip("/") + link if link.startswith("/") else link
 
 
 def subject_of(text: str) -> str:
@@ -97,7 +103,7 @@ def _of_system(alarm: Alarm) -> dict[str, Any]:
         "meaning": rules.SYSTEM_CODES[system.code],
         "text": system.text,
         "facts": [("Since", f"{raised:%Y-%m-%d %H:%M:%S %z}")],
-        "link": system.link or address_of("admin:index"),
+        "link": link_of(system.link) or address_of("admin:index"),
         "link_name": "Look at it",
     }
 
@@ -157,6 +163,22 @@ def _render(name: str, rule: AlarmRule, subject: str, context: dict[str, Any]) -
     )
 
 
+def message_id_of(uid: UUID, number: int) -> str:
+    """The Message-ID of one of the mails of a row, under the domain of our sender."""
+    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ") or "localhost"
+    return f"<{uid.hex}.{number}@{domain}>"
+
+
+def headers_of(message_id: str, created: datetime) -> dict[str, str]:
+    """What each attempt to send a mail says alike, and that no person has written it."""
+    return {
+        "Message-ID": message_id,
+        "Date": format_datetime(created),
+        "Auto-Submitted": "auto-generated",
+        "X-Auto-Response-Suppress": "All",
+    }
+
+
 def message_build(mail: Mail) -> EmailMultiAlternatives:
     """The message of a mail; each attempt's is the same, Message-ID and date included."""
     notification = mail.notification
@@ -165,12 +187,7 @@ def message_build(mail: Mail) -> EmailMultiAlternatives:
         body=notification.text,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[mail.address],
-        headers={
-            "Message-ID": mail.message_id,
-            "Date": format_datetime(notification.created),
-            "Auto-Submitted": "auto-generated",
-            "X-Auto-Response-Suppress": "All",
-        },
+        headers=headers_of(mail.message_id, notification.created),
     )
     if notification.html:
         message.attach_alternative(notification.html, "text/html")

@@ -20,11 +20,12 @@ ALARM = "A"
 SYSTEM_CODES = {
     "TMS_RUN_FAILED": "An export run failed",
     "TMS_MISSED": "A schedule was missed",
-    "TMS_DESTINATION": "A destination is down",
+    "TMS_DESTINATION": "A destination takes no files, or not this one",
     "TMS_DISK": "The disk is nearly full",
     "TMS_GATEWAY": "A gateway has gone silent",
     "TMS_ROUTE": "A message route cannot write",
     "TMS_IMPORT": "A row of an import was refused when it was due",
+    "TMS_INBOX": "A file of the inbox was not taken",
 }
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from threading import Thread
-
 from celery import shared_task
 from django.conf import settings
 from django.core.cache import cache
-from django.db import connections
 from django.utils import timezone
 
+from devices.beside import Beside
 from events.services.alarms import alarms_detect
 from events.services.delivery import mails_send
 from events.services.incidents import incidents_follow
@@ -58,27 +56,17 @@ def alarms() -> bool:
     return more
 
 
-_sender: Thread | None = None
+_sender = Beside("mails", mails_send)
 
 
 @shared_task
 def mails() -> bool:
     """Send what is due. The one worker of the embedded default sends beside its other work, so
     that a mail server that stalls holds up nothing else."""
-    global _sender
     if settings.BROKER_URL:
         return mails_send()
-    if _sender is None or not _sender.is_alive():
-        _sender = Thread(target=_send, name="mails", daemon=True)
-        _sender.start()
+    _sender.begin()
     return False
-
-
-def _send() -> None:
-    try:
-        mails_send()
-    finally:
-        connections.close_all()
 
 
 @shared_task

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from exports import schedules, selectors
+from exports.models import Destination
 
 SHOWN = 6
 
@@ -17,7 +18,8 @@ def attention(request: HttpRequest) -> list[dict[str, Any]]:
     if not request.user.has_perm("exports.view_exportrun"):
         return []
     failed, stuck = selectors.failures_for_dashboard()
-    return [_failures(failed, stuck)] if failed or stuck else []
+    paused = selectors.destinations_for_dashboard(SHOWN)
+    return [_failures(failed, stuck, paused)] if failed or stuck or paused else []
 
 
 def cards(request: HttpRequest) -> list[dict[str, Any]]:
@@ -76,8 +78,58 @@ def _flows() -> list[dict[str, Any]]:
     ]
 
 
-def _failures(failed: int, stuck: int) -> dict[str, Any]:
-    figures = []
+def inbox(request: HttpRequest) -> list[dict[str, Any]]:
+    """The files that were taken in last, of readings and of the inventory; no card without any."""
+    if not request.user.has_perm("exports.view_inboxfile"):
+        return []
+    rows = [
+        {
+            "name": row.name,
+            "folder": f"reads/{row.format}",
+            "state": row.state,
+            "word": row.get_state_display(),
+            "taken": row.taken,
+            "address": reverse("admin:exports_inboxfile_change", args=[row.pk]),
+        }
+        for row in selectors.inbox_for_dashboard(SHOWN)
+    ]
+    if request.user.has_perm("devices.view_importjob"):
+        rows += [
+            {
+                "name": job.filename,
+                "folder": job.kind,
+                "state": job.state,
+                "word": job.get_state_display(),
+                "taken": job.created,
+                "address": reverse("admin:devices_importjob_change", args=[job.pk]),
+            }
+            for job in selectors.imports_for_dashboard(SHOWN)
+        ]
+    if not rows:
+        return []
+    rows.sort(key=lambda row: row["taken"], reverse=True)
+    return [
+        {
+            "title": "Inbox",
+            "template": "exports/cards/inbox.html",
+            "size": "half",
+            "link": reverse("admin:exports_inboxfile_changelist"),
+            "context": {"rows": rows[:SHOWN]},
+        }
+    ]
+
+
+def _failures(failed: int, stuck: int, paused: list[Destination]) -> dict[str, Any]:
+    figures = [
+        {
+            "name": f"{row.name} is paused",
+            "value": selectors.waiting_for_destination(row),
+            "link": reverse("admin:exports_destination_change", args=[row.pk]),
+            "note": f"files wait: {row.error}",
+            "alarm": True,
+        }
+        for row in paused
+    ]
     if failed:
         figures.append(
             {

@@ -27,6 +27,13 @@ POINTS = (
     "delivery copied",
     "delivery renamed",
     "trigger file renamed",
+    "sftp connected",
+    "sftp draft written",
+    "sftp renamed",
+    "sftp trigger renamed",
+    "mail rows stored",
+    "mail handed over",
+    "mail stored",
     "delivery stored",
 )
 _NUMBERS = {name: number for number, name in enumerate(POINTS, 1)}

@@ -3,7 +3,8 @@
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-RUN_FAILED, MISSED, DESTINATION = "TMS_RUN_FAILED", "TMS_MISSED", "TMS_DESTINATION"
+RUN_FAILED, MISSED = "TMS_RUN_FAILED", "TMS_MISSED"
+DESTINATION, INBOX = "TMS_DESTINATION", "TMS_INBOX"
 
 
 def alarm(code: str, title: str, *, key: str = "", text: str = "", link: str = "") -> None:

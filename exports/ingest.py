@@ -35,7 +35,10 @@ class FileRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FileRequest:
-    """A file and how it is to be read. `source` and `on_error` empty: the file's, or defaults."""
+    """A file and how it is to be read. `source` and `on_error` empty: the file's, or defaults.
+
+    `key`: names the batch where the file does not, so that it is stored once however often read.
+    """
 
     path: Path
     format: str
@@ -44,6 +47,7 @@ class FileRequest:
     zone: str = ""
     on_error: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    key: str | None = None
 
 
 def file_ingest(request: FileRequest) -> tuple[dict[str, Any], list[str]]:
@@ -60,7 +64,7 @@ def file_ingest(request: FileRequest) -> tuple[dict[str, Any], list[str]]:
         answer = batch_accept(
             form,
             body_hash=hashlib.sha256(body).digest(),
-            key=form.batch,
+            key=form.batch or request.key,
             api_key=None,
             provision=request.provision,
         )

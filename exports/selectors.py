@@ -6,10 +6,18 @@ from django.conf import settings
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.utils import timezone
 
-from devices.models import Device
+from devices.models import Device, ImportJob
 from devices.router import REPLICA
 from exports import formats
-from exports.models import Backlog, Delivery, ExportDefinition, ExportRun, RunFile
+from exports.models import (
+    Backlog,
+    Delivery,
+    Destination,
+    ExportDefinition,
+    ExportRun,
+    InboxFile,
+    RunFile,
+)
 from exports.models.definitions import SINCE_LAST, flow_formats
 from exports.scope import devices_of
 
@@ -83,6 +91,34 @@ def source_for_run(run: ExportRun) -> str:
     if served in (0, done):
         return "the replica" if served else "the primary database"
     return f"the replica ({served:,} of {done:,} parts), else the primary database"
+
+
+def waiting_for_destination(destination: Destination) -> str:
+    """How many files wait for it, a plus where there are more."""
+    waiting = destination.deliveries.filter(state=Delivery.State.WAITING)[:SHOWN].count()
+    return f"{waiting:,}{'+' if waiting == SHOWN else ''}"
+
+
+def deliveries_for_destination(destination: Destination, limit: int) -> list[Delivery]:
+    """Its newest deliveries."""
+    rows = destination.deliveries.select_related("file", "destination").order_by("-id")
+    return list(rows[:limit])
+
+
+def destinations_for_dashboard(limit: int) -> list[Destination]:
+    """Those that are paused."""
+    return list(Destination.objects.filter(paused__isnull=False).order_by("name")[:limit])
+
+
+def inbox_for_dashboard(limit: int) -> list[InboxFile]:
+    """The files that were taken in last."""
+    return list(InboxFile.objects.defer("report").order_by("-id")[:limit])
+
+
+def imports_for_dashboard(limit: int) -> list[ImportJob]:
+    """The files of the inventory that were taken in last from their folders."""
+    jobs = ImportJob.objects.filter(origin=ImportJob.Origin.INBOX)
+    return list(jobs.only("filename", "kind", "state", "created").order_by("-id")[:limit])
 
 
 def runs_for_dashboard(limit: int) -> dict[str, list[ExportRun]]:

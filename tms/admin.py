@@ -36,7 +36,13 @@ NAVIGATION = (
             "devices.scheduleprofile",
         ),
     ),
-    Section("Readings", ("devices.registersnapshot", "devices.batch", "devices.quarantined")),
+    Section(
+        "Readings",
+        (
+            *("devices.registersnapshot", "devices.batch", "devices.quarantined"),
+            *("exports.inboxfile", "exports.readersetting"),
+        ),
+    ),
     Section(
         "Events",
         (
@@ -59,6 +65,8 @@ LABELS = {
     "auth.group": "Roles",
     "axes.accessattempt": "Failed log-ins",
     "devices.quarantined": "Quarantine",
+    "exports.inboxfile": "Inbox",
+    "exports.readersetting": "Inbox settings",
 }
 HIDDEN = {"axes.accesslog", "axes.accessfailurelog"}
 NO_CARD_TEMPLATE = "a dashboard card needs a title and a template: {}"

@@ -88,6 +88,9 @@ def configuration(shape: str, level: str) -> dict:
             "axes": {"level": "WARNING"},
             "celery": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
+            "paramiko": {
+                "level": "CRITICAL"
+            },  # what goes wrong is raised, and told with the delivery
             # A line a request: for collectors; a person at a terminal would see nothing else.
             "tms.requests": {"level": level if shape == "json" else "WARNING"},
         },

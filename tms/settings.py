@@ -99,7 +99,7 @@ TMS_DEMO_HOOKS = ["exports.services.demo.definition_create"]  # (zone), where it
 TMS_PURGE_BOUNDS = ["exports.services.archive.purge_bound"]
 TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
     "exports.services.flows.flows_flush",
-    *("exports.services.worker.work", "exports.services.deliveries.deliver_next"),
+    *("exports.services.worker.work", "exports.tasks.deliveries", "exports.tasks.inbox"),
     *("devices.tasks.fold", "devices.tasks.imports"),
     *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),
 ]
@@ -110,7 +110,7 @@ TMS_TICKS = [  # what the scheduler does each minute
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
 TMS_DASHBOARD_CARDS = [
     *("exports.dashboard.attention", "devices.dashboard.cards"),
-    *("exports.dashboard.cards", "events.dashboard.cards"),
+    *("exports.dashboard.cards", "exports.dashboard.inbox", "events.dashboard.cards"),
 ]
 TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
     *("events.sections.device_incidents", "events.sections.device_events"),
@@ -187,6 +187,7 @@ TMS_JOURNAL_DAYS = env.int("TMS_JOURNAL_DAYS", default=400)
 TMS_FILE_DAYS = env.int("TMS_FILE_DAYS", default=400)  # finished files, and what they were made of
 TMS_LEASE_SECONDS = env.int("TMS_LEASE_SECONDS", default=30)  # of a piece of work
 TMS_DELIVERY_ROOTS = env.list("TMS_DELIVERY_ROOTS", default=[str(DATA_DIR / "outbox")])
+TMS_INBOX_SECONDS = env.float("TMS_INBOX_SECONDS", default=10)  # a file unchanged so long is whole
 TMS_RECORD_DAYS = env.int("TMS_RECORD_DAYS", default=400)  # records of message routes
 TMS_MAIL_DAYS = env.int("TMS_MAIL_DAYS", default=400)  # notifications with their bodies
 TMS_MOMENTARY_SECONDS = env.int("TMS_MOMENTARY_SECONDS", default=60)  # of an incident

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.core.mail import get_connection
+from django.core.mail import EmailMessage, get_connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -131,16 +131,22 @@ class Post:
 
     def send(self, mail: Mail) -> Outcome:
         try:
-            message = message_build(mail)
+            self.hand(message_build(mail))
+        except Exception as error:
+            return outcome_of(error)
+        return Outcome("sent", "accepted")
+
+    def hand(self, message: EmailMessage) -> None:
+        """Hand a message to the server; what went wrong is raised, and the connection closed."""
+        try:
             if self.connection is None:
                 self.connection = get_connection(fail_silently=False)
                 self.connection.open()
             passing("send")
             self.connection.send_messages([message])
-        except Exception as error:
+        except BaseException:
             self.close()
-            return outcome_of(error)
-        return Outcome("sent", "accepted")
+            raise
 
     def close(self) -> None:
         if self.connection is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from events.failpoints import passing
-from events.mail import Counts, Words, alarm_words, summary_words, trial_words
+from events.mail import Counts, Words, alarm_words, message_id_of, summary_words, trial_words
 from events.models import Alarm, AlarmRule, Event, Mail, Notification
 from events.models.alarms import address_list
 from events.rules import HOUR, Rate, Waiting, tell
@@ -136,18 +135,17 @@ def _store(
 
 def _mails(notification: Notification, recipients: Sequence[str]) -> None:
     """A mail for each address; where there is none, one that has failed, so that it is seen."""
-    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ") or "localhost"
-    uid = notification.uid.hex
+    uid = notification.uid
     if not recipients:
         Mail.objects.create(
             notification=notification,
-            message_id=f"<{uid}.0@{domain}>",
+            message_id=message_id_of(uid, 0),
             state=Mail.State.FAILED,
             words=NOBODY,
         )
     Mail.objects.bulk_create(
         [
-            Mail(notification=notification, address=address, message_id=f"<{uid}.{n}@{domain}>")
+            Mail(notification=notification, address=address, message_id=message_id_of(uid, n))
             for n, address in enumerate(recipients)
         ]
     )
@@ -164,12 +162,15 @@ def recipients_of(rule: AlarmRule) -> tuple[list[str], str]:
 
 
 def _addresses(rule: AlarmRule) -> list[str]:
-    people = User.objects.filter(
-        Q(pk__in=rule.users.values("pk")) | Q(groups__in=rule.user_groups.all()), is_active=True
-    ).exclude(email="")
-    found = [*people.order_by("pk").values_list("email", flat=True), *address_list(rule.addresses)]
+    people = Q(pk__in=rule.users.values("pk")) | Q(groups__in=rule.user_groups.all())
+    return addresses_of(people, rule.addresses)
+
+
+def addresses_of(people: Q, text: str) -> list[str]:
+    """The addresses of active users, and those of a text; each once."""
+    found = User.objects.filter(people, is_active=True).exclude(email="")
     each: dict[str, str] = {}
-    for address in found:
+    for address in (*found.order_by("pk").values_list("email", flat=True), *address_list(text)):
         each.setdefault(address.casefold(), address)
     return list(each.values())
 

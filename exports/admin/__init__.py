@@ -1,3 +1,3 @@
-"""Pages of exports, a module a noun."""
+"""Pages of exports in the admin."""
 
-from exports.admin import definitions, deliveries, destinations, runs  # noqa: F401
+from exports.admin import definitions, deliveries, destinations, inbox, runs  # noqa: F401

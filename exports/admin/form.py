@@ -11,7 +11,8 @@ from django.core.exceptions import ValidationError
 from devices.models import Device, FunctionalGroup
 from devices.readings import UNITS
 from exports import formats
-from exports.formats.base import Option, OptionError
+from exports.formats.base import Format, Option, OptionError
+from exports.formats.options import Use
 from exports.models import Destination, ExportDefinition
 from exports.models.definitions import SINCE_LAST
 from exports.services.definitions import definition_faults
@@ -155,22 +156,7 @@ class DefinitionForm(forms.ModelForm):
         cleaned = super().clean() or {}
         self.instance.channels = cleaned.get("channel_numbers", [])
         self.instance.units = cleaned.get("unit_names", [])
-        given = {}
-        for option in self.options:
-            value = cleaned.get(OPTION + option.name)
-            if value not in (None, ""):
-                given[option.name] = value
-        try:
-            checked = self.format.options_clean(given, "write")
-        except OptionError as error:
-            self.add_error(OPTION + error.option, str(error))
-        else:
-            defaults = self.format.options_clean({}, "write")
-            self.instance.options = {
-                name: value if isinstance(value, (bool, int, str, dict)) else str(value)
-                for name, value in checked.items()
-                if name in given and value != defaults[name]
-            }
+        options_clean(self, self.format, self.options, "write")
         return cleaned
 
     def _post_clean(self) -> None:
@@ -189,6 +175,27 @@ class DefinitionForm(forms.ModelForm):
             if not error.error_dict:
                 return
         super().add_error(field, error)
+
+
+def options_clean(form: forms.ModelForm, fmt: Format, options: list[Option], use: Use) -> None:
+    """Check the fields of a format's options together, and keep what is not as by default."""
+    cleaned = form.cleaned_data
+    given = {
+        option.name: value
+        for option in options
+        if (value := cleaned.get(OPTION + option.name)) not in (None, "")
+    }
+    try:
+        checked = fmt.options_clean(given, use)
+    except OptionError as error:
+        form.add_error(OPTION + error.option, str(error))
+        return
+    defaults = fmt.options_clean({}, use)
+    form.instance.options = {
+        name: value if isinstance(value, (bool, int, str, dict)) else str(value)
+        for name, value in checked.items()
+        if name in given and value != defaults[name]
+    }
 
 
 def option_field(option: Option, value: Any) -> forms.Field:

@@ -9,14 +9,14 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from devices.admin.pages import PageAdmin
 from exports import formats, selectors, services
+from exports.admin.lists import ListedAdmin, stamp
 from exports.api import file_response, schema_address
 from exports.models import ExportRun
 
 
 @admin.register(ExportRun)
-class RunAdmin(PageAdmin):
+class RunAdmin(ListedAdmin):
     """Looked at; what was sent is never edited."""
 
     list_display = (
@@ -29,9 +29,25 @@ class RunAdmin(PageAdmin):
     search_help_text = "A batch id, or the beginning of an export's name."
     empty_hint = "Open an export and press “Export now”, or give it a schedule."
     page_template = "exports/run.html"
+    csv_columns = (
+        *("batch", "export", "format", "mode", "trigger", "state", "start_utc", "end_utc", "since"),
+        *("horizon", "created_utc", "finished_utc", "meters_expected", "meters", "records"),
+        *("intervals", "registers", "missing", "files", "error"),
+    )
 
     def get_queryset(self, request):
         return selectors.runs_for_list(super().get_queryset(request))
+
+    def csv_cells(self, run: ExportRun):
+        return (
+            *(run.batch_id, run.name, run.format, run.get_mode_display(), run.trigger, run.state),
+            *(stamp(run.start), stamp(run.end), run.since, run.horizon, stamp(run.created)),
+            *(stamp(run.finished), run.expected, run.meters, run.records, run.intervals),
+            *(run.registers, run.missing, run.file_count or 0, run.error),
+        )
+
+    def csv_rows(self, rows):
+        return rows.defer(None).defer("warnings", "options", "selection", "stamps")
 
     def get_search_results(self, request, queryset, search_term):
         term = search_term.strip()

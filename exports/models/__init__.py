@@ -1,7 +1,10 @@
-"""What leaves the house: definitions, runs with their parts and files, destinations, deliveries."""
+"""What leaves the house: definitions, runs with their parts and files, destinations, deliveries;
+and the files of readings that come in by the inbox."""
 
 from exports.models.definitions import Backlog, ExportDefinition
-from exports.models.deliveries import Delivery, Destination
+from exports.models.deliveries import Delivery, FileMail
+from exports.models.destinations import Destination
+from exports.models.inbox import InboxFile, ReaderSetting
 from exports.models.runs import ExportRun, RunFile, RunPart
 
 __all__ = [
@@ -10,6 +13,9 @@ __all__ = [
     "Destination",
     "ExportDefinition",
     "ExportRun",
+    "FileMail",
+    "InboxFile",
+    "ReaderSetting",
     "RunFile",
     "RunPart",
 ]

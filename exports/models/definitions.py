@@ -9,7 +9,7 @@ from simple_history.models import HistoricalRecords
 from devices.models import Channel, Device, FunctionalGroup
 from devices.models.inventory import IdentifierField, validate_zone
 from exports import formats, naming, schedules
-from exports.models.deliveries import Destination
+from exports.models.destinations import Destination
 from exports.periods import KINDS, MAX_DAYS
 
 PERIOD_CHOICES = [(kind.code, kind.label) for kind in KINDS.values()]

@@ -1,67 +1,19 @@
-"""Where finished files go, and each file's way there."""
+"""Each file's way to each destination."""
 
-from pathlib import Path
+import uuid
 
-from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
 from devices.leases import Leased
-from devices.models.inventory import IdentifierField
-
-
-class Destination(models.Model):
-    """A receiver's place for files. A directory lies below one of TMS_DELIVERY_ROOTS."""
-
-    class Kind(models.TextChoices):
-        DIRECTORY = "directory", "Directory"
-
-    name = models.CharField(max_length=60, unique=True)
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.DIRECTORY)
-    receiver = IdentifierField(
-        "receiver's code",
-        identifier="sender_code",
-        blank=True,
-        help_text="Who they are, in files that name their receiver.",
-    )
-    path = models.CharField(
-        "directory", max_length=400, help_text="An absolute path below the permitted ones."
-    )
-    ok_file = models.BooleanField(
-        "trigger file",
-        default=False,
-        help_text="After each file, a file of its name and “.ok” with its size and SHA-256.",
-    )
-    active = models.BooleanField(default=True, help_text="Off: files wait here.")
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    def clean(self) -> None:
-        if fault := directory_fault(self.path):
-            raise ValidationError({"path": fault})
-
-
-def directory_fault(path: str) -> str:
-    """Why files may not be put into a directory, or an empty string.
-
-    The path is resolved first, so no `..` and no link leads out of the permitted directories.
-    """
-    roots = [Path(root).resolve() for root in settings.TMS_DELIVERY_ROOTS]
-    if not path.startswith("/") or "\0" in path:
-        return "Write an absolute path."
-    target = Path(path).resolve()
-    if not any(target == root or root in target.parents for root in roots):
-        return f"The directory must lie below {' or '.join(map(str, roots))}."
-    return ""
+from exports.models.destinations import Destination
 
 
 class Delivery(Leased):
-    """One file on its way to one destination. The row stands before the file is sent."""
+    """One file on its way to one destination. The row stands before the file is sent.
+
+    `drafts`: temporary names that attempts took and may have left behind.
+    """
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -73,6 +25,7 @@ class Delivery(Leased):
     state = models.CharField(max_length=9, choices=State, default=State.WAITING)
     due = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=0)
+    drafts = models.JSONField(default=list, editable=False)
     error = models.CharField(max_length=500, blank=True)
     created = models.DateTimeField(auto_now_add=True)
     delivered = models.DateTimeField(null=True, blank=True)
@@ -87,3 +40,39 @@ class Delivery(Leased):
 
     def __str__(self) -> str:
         return f"{self.file} to {self.destination}"
+
+    @property
+    def next_try(self):
+        """When it is tried next, as far as is known; None: it ended, or waits for somebody."""
+        place = self.destination
+        if self.state != self.State.WAITING or not place.active:
+            return None
+        if place.next_try is None:
+            return None if place.paused else self.due
+        return max(self.due, place.next_try)
+
+
+class FileMail(models.Model):
+    """A delivered file's mail to one address; the row, with its Message-ID, stands before it is
+    handed over, so a repeat bears the same one."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENT = "sent", "Sent"
+
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="mails")
+    address = models.CharField(max_length=254)
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    state = models.CharField(max_length=6, choices=State, default=State.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    words = models.CharField(max_length=255, blank=True, help_text="The mail server's own.")
+    sent = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "address"], name="file_mail_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.address} {self.state}"

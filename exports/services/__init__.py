@@ -8,6 +8,7 @@ from exports.services.definitions import (
     run_again,
     schedules_tick,
 )
+from exports.services.destinations import destination_resume, destination_test, host_key_accept
 from exports.services.here import STDOUT, RunFailed, run_execute
 from exports.services.requests import RunRequest, run_create, run_report
 from exports.services.worker import run_cancel, run_finish, work
@@ -20,7 +21,10 @@ __all__ = [
     "RunRequest",
     "definition_run",
     "definition_save",
+    "destination_resume",
+    "destination_test",
     "file_open",
+    "host_key_accept",
     "run_again",
     "run_cancel",
     "run_create",

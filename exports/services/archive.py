@@ -14,7 +14,7 @@ from django.utils import timezone
 from exports import formats, places
 from exports.assemble import file_assemble, files_of
 from exports.delivery import sha256_of
-from exports.models import ExportRun, RunFile, RunPart
+from exports.models import ExportRun, InboxFile, RunFile, RunPart
 from exports.services.requests import context_of
 from exports.services.write import part_segments
 
@@ -130,6 +130,11 @@ def files_purge() -> int:
         Path(file.path).unlink(missing_ok=True)
         count += RunFile.objects.filter(pk=file.pk).update(purged=now)
     RunPart.objects.filter(run__finished__lt=before).delete()
+    for taken in InboxFile.objects.filter(finished__lt=before, put_aside=True).iterator():
+        path = places.data() / taken.kept
+        path.unlink(missing_ok=True)
+        path.with_name(f"{path.name}.result.json").unlink(missing_ok=True)
+        taken.delete()
     _work_purge()
     return count
 

@@ -66,23 +66,32 @@
         window.setTimeout(look, 400);
     });
 
-    // Of the fields that say which days, only those that the chosen kind of period needs.
-    document.querySelectorAll("select[name=period]").forEach((select) => {
-        const needs = {
+    // Of the fields that hang on a choice, only those that what was chosen needs.
+    const needed = {
+        period: {
             days: ["last_n_days"],
             start: ["fixed"],
             end: ["fixed"],
             bill_day: ["bill_period"],
             from_now: ["since_last"],
-        };
-        const show = () => Object.entries(needs).forEach(([name, kinds]) => {
-            const field = select.form.querySelector(`[data-field="${name}"]`);
-            if (field) {
-                field.hidden = !kinds.includes(select.value) && !field.matches(".errors");
-            }
+        },
+        auth: {
+            new_password: ["password"],
+            new_key: ["key"],
+            new_passphrase: ["key"],
+        },
+    };
+    Object.entries(needed).forEach(([choice, needs]) => {
+        document.querySelectorAll(`select[name=${choice}]`).forEach((select) => {
+            const show = () => Object.entries(needs).forEach(([name, kinds]) => {
+                const field = select.form.querySelector(`[data-field="${name}"]`);
+                if (field) {
+                    field.hidden = !kinds.includes(select.value) && !field.matches(".errors");
+                }
+            });
+            select.addEventListener("change", show);
+            show();
         });
-        select.addEventListener("change", show);
-        show();
     });
 
     // The next runs of a schedule, while it is typed.

@@ -7,9 +7,12 @@ from typing import Any
 from django.utils import timezone
 
 from devices.models import Channel, FunctionalGroup, Installation, Membership
+from devices.services.secrets import secret_seal
 from exports import services
-from exports.models import Destination, ExportDefinition, ExportRun
+from exports.models import Delivery, Destination, ExportDefinition, ExportRun
 from tests.devices.factories import batch_post, channel_make, day_of, device_make, entry_of
+from tests.servers import HOST
+from tests.sshd import Sshd
 
 D = day_of(2026, 3, 14)
 START = datetime(2026, 3, 14, tzinfo=UTC)
@@ -68,12 +71,42 @@ def definition_make(
 def directory_make(settings: Any, folder: Path, **fields: Any) -> Destination:
     """A destination in a folder, which is permitted from then on."""
     settings.TMS_DELIVERY_ROOTS = [str(folder)]
-    destination = Destination(
-        **{"name": "CIS", "receiver": "CIS1", "path": str(folder / "in"), **fields}
-    )
+    return destination_make(**{"path": str(folder / "in"), **fields})
+
+
+def destination_make(**fields: Any) -> Destination:
+    """A destination of any kind, as its form would make it."""
+    destination = Destination(**{"name": "CIS", "receiver": "CIS1", **fields})
     destination.full_clean()
     destination.save()
     return destination
+
+
+def sftp_make(server: Sshd, **fields: Any) -> Destination:
+    """A destination on a test's SSH server, whose host key was accepted."""
+    return destination_make(
+        **{
+            "kind": "sftp",
+            "host": HOST,
+            "port": server.port,
+            "username": server.user,
+            "auth": "key",
+            "private_key": secret_seal(server.client_key.read_text()),
+            "host_key": server.host_key,
+            "folder": str(server.home),
+            "timeout": 5,
+            **fields,
+        }
+    )
+
+
+def delivery_make(destination: Destination) -> Delivery:
+    """A finished run's file on its way to a destination."""
+    if not Channel.objects.exists():
+        readings_post(meters_make(1))
+    name = f"EXPORT{ExportDefinition.objects.count()}"
+    run = run_now(definition_make(name, destinations=[destination]))
+    return Delivery.objects.select_related("file", "destination").get(file__run=run)
 
 
 def work_all(most: int = 1000) -> int:

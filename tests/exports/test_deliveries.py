@@ -2,24 +2,17 @@
 
 import hashlib
 import os
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from devices import leases
 from exports import delivery as ways, places
 from exports.models import Delivery, Destination
 from exports.services import deliveries
-from tests.exports.factories import (
-    abandon,
-    definition_make,
-    directory_make,
-    meters_make,
-    readings_post,
-    run_now,
-)
+from tests.exports.factories import abandon, delivery_make, directory_make
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 State = Delivery.State
@@ -30,14 +23,7 @@ def raised(settings, monkeypatch):
     """The system's own alarms, as they are raised."""
     found: list[str] = []
     monkeypatch.setattr(deliveries, "alarm", lambda code, *_, key, **more: found.append(key))
-    monkeypatch.setattr(deliveries, "alarm_clear", lambda code, key: found.append(f"no {key}"))
     return found
-
-
-def sent(destination) -> Delivery:
-    readings_post(meters_make(1))
-    run = run_now(definition_make(destinations=[destination]))
-    return Delivery.objects.select_related("file").get(file__run=run)
 
 
 def names(folder: Path) -> list[str]:
@@ -45,7 +31,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_arrives_with_its_trigger_file(settings, tmp_path):
-    row = sent(directory_make(settings, tmp_path, ok_file=True))
+    row = delivery_make(directory_make(settings, tmp_path, ok_file=True))
     assert (row.state, row.attempts) == (State.WAITING, 0)
     assert deliveries.deliver_next()
     assert not deliveries.deliver_next()
@@ -60,7 +46,7 @@ def test_a_file_arrives_with_its_trigger_file(settings, tmp_path):
 
 
 def test_a_file_of_that_name_with_the_same_bytes_is_ours(settings, tmp_path):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / row.file.name).write_bytes((places.data() / row.file.archive).read_bytes())
@@ -70,7 +56,7 @@ def test_a_file_of_that_name_with_the_same_bytes_is_ours(settings, tmp_path):
 
 
 def test_another_file_of_that_name_is_never_overwritten(settings, tmp_path, raised):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / row.file.name).write_bytes(b"theirs")
@@ -80,11 +66,11 @@ def test_another_file_of_that_name_is_never_overwritten(settings, tmp_path, rais
     assert "is there already, with other content" in row.error
     assert (folder / row.file.name).read_bytes() == b"theirs"
     assert names(folder) == [row.file.name]
-    assert raised == [f"destination {row.destination_id}"]
+    assert raised == [f"delivery {row.pk}"]
 
 
 def test_one_that_appears_meanwhile_is_not_overwritten_either(settings, tmp_path, monkeypatch):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     target = tmp_path / "in" / row.file.name
     real = os.link
 
@@ -100,37 +86,8 @@ def test_one_that_appears_meanwhile_is_not_overwritten_either(settings, tmp_path
     assert names(target.parent) == [target.name]
 
 
-def test_a_failure_is_tried_again_with_growing_pauses_and_told(settings, tmp_path, raised):
-    destination = directory_make(settings, tmp_path)
-    row = sent(destination)
-    (tmp_path / "in").write_text("no directory")
-    begun = timezone.now()
-    pauses = []
-    for _ in deliveries.PAUSES:
-        assert deliveries.deliver_next()
-        row.refresh_from_db()
-        assert row.state == State.WAITING
-        assert "File exists" in row.error
-        pauses.append(row.due - begun)
-        assert not deliveries.deliver_next()
-        Delivery.objects.update(due=timezone.now())
-    assert pauses == sorted(pauses)
-    assert pauses[0] >= timedelta(minutes=1)
-    deliveries.deliver_next()
-    row.refresh_from_db()
-    assert row.state == State.FAILED
-    key = f"destination {row.destination_id}"
-    assert set(raised) == {key}
-    (tmp_path / "in").unlink()
-    assert deliveries.delivery_again(row)
-    deliveries.deliver_next()
-    row.refresh_from_db()
-    assert row.state == State.DELIVERED
-    assert raised[-1] == f"no {key}"
-
-
 def test_kept_bytes_that_are_damaged_are_not_sent(settings, tmp_path):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     kept = places.data() / row.file.archive
     data = kept.read_bytes()
     kept.unlink()
@@ -145,7 +102,7 @@ def test_kept_bytes_that_are_damaged_are_not_sent(settings, tmp_path):
 
 
 def test_a_file_that_is_no_longer_kept_is_not_sent(settings, tmp_path):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     row.file.purged = timezone.now()
     row.file.save()
     deliveries.deliver_next()
@@ -155,16 +112,14 @@ def test_a_file_that_is_no_longer_kept_is_not_sent(settings, tmp_path):
 
 def test_a_destination_that_rests_keeps_its_files_waiting(settings, tmp_path):
     destination = directory_make(settings, tmp_path, active=False)
-    sent(destination)
+    delivery_make(destination)
     assert not deliveries.deliver_next()
     Destination.objects.update(active=True)
     assert deliveries.deliver_next()
 
 
 def test_the_delivery_of_a_worker_that_died_is_made_by_another(settings, tmp_path):
-    from devices import leases
-
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     assert leases.claim(row)
     assert not deliveries.deliver_next()
     abandon(row)
@@ -174,7 +129,7 @@ def test_the_delivery_of_a_worker_that_died_is_made_by_another(settings, tmp_pat
 
 
 def test_who_lost_the_delivery_says_nothing_of_it(settings, tmp_path, monkeypatch):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
 
     def lose(*args, **more):
         Delivery.objects.update(worker="another")
@@ -186,7 +141,7 @@ def test_who_lost_the_delivery_says_nothing_of_it(settings, tmp_path, monkeypatc
 
 
 def test_a_file_can_be_sent_once_more_but_not_while_it_is_on_its_way(settings, tmp_path):
-    row = sent(directory_make(settings, tmp_path))
+    row = delivery_make(directory_make(settings, tmp_path))
     assert not deliveries.delivery_again(row)
     deliveries.deliver_next()
     (tmp_path / "in" / row.file.name).unlink()
@@ -209,20 +164,65 @@ def test_a_directory_outside_the_permitted_ones_is_refused(settings, tmp_path, p
 
 
 def test_a_directory_that_became_a_way_out_is_refused_when_a_file_is_sent(settings, tmp_path):
-    row = sent(directory_make(settings, tmp_path / "root", path=str(tmp_path / "root/in")))
+    row = delivery_make(directory_make(settings, tmp_path / "root", path=str(tmp_path / "root/in")))
     (tmp_path / "root").mkdir()
     (tmp_path / "root/in").symlink_to("/etc")
     deliveries.deliver_next()
     row.refresh_from_db()
-    assert row.state == State.FAILED
+    assert row.state == State.WAITING  # as its directory may be set right
     assert "must lie below" in row.error
 
 
 def test_a_trigger_file_that_is_there_is_left_alone(tmp_path):
-    source = tmp_path / "source"
-    source.write_bytes(b"x")
-    parcel = ways.Parcel(source, "a.txt", 1, hashlib.sha256(b"x").hexdigest())
+    parcel = parcel_of(tmp_path, b"x", trigger="a.txt.ok")
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.txt.ok").write_text("read already")
-    ways.directory_deliver(parcel, tmp_path / "in", ok_file=True)
+    ways.directory_deliver(parcel, tmp_path / "in", ways.Draft(".a.tmp"))
     assert (tmp_path / "in/a.txt.ok").read_text() == "read already"
+
+
+def parcel_of(folder: Path, data: bytes, trigger: str = "") -> ways.Parcel:
+    source = folder / "source"
+    source.write_bytes(data)
+    return ways.Parcel(source, "a.txt", len(data), hashlib.sha256(data).hexdigest(), trigger)
+
+
+def test_an_attempt_that_lost_its_lease_gives_no_file_its_name(tmp_path):
+    def lost() -> None:
+        raise leases.LeaseLost("another has it")
+
+    with pytest.raises(leases.LeaseLost):
+        ways.directory_deliver(
+            parcel_of(tmp_path, b"x"), tmp_path / "in", ways.Draft(".a.tmp", (), lost)
+        )
+    assert names(tmp_path / "in") == []
+
+
+def test_what_dead_attempts_left_is_removed(settings, tmp_path):
+    row = delivery_make(directory_make(settings, tmp_path))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/.old.tmp").write_text("half")
+    Delivery.objects.update(drafts=[".old.tmp"])
+    deliveries.deliver_next()
+    row.refresh_from_db()
+    assert names(tmp_path / "in") == [row.file.name]
+    assert row.drafts == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        ("", "A.B.txt.ok"),
+        ("{stem}.done", "A.B.done"),
+        ("READY", "READY"),
+        ("go_{name}", "go_A.B.txt"),
+    ],
+)
+def test_a_trigger_file_has_the_name_that_was_asked_for(pattern, name):
+    assert ways.trigger_name("A.B.txt", pattern) == name
+
+
+@pytest.mark.parametrize("pattern", ["{name}", "../x", "{date}", "a b", "..", "a/b"])
+def test_a_trigger_files_name_must_be_one(pattern):
+    with pytest.raises(ValueError, match="“"):
+        ways.trigger_name("A.txt", pattern)

@@ -2,8 +2,9 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from exports.models import Delivery, Destination, ExportRun
+from exports.models import Delivery, Destination, ExportRun, InboxFile, ReaderSetting
 from tests.exports.factories import (
     definition_make,
     directory_make,
@@ -43,9 +44,26 @@ MATRIX = [
     ("exportrun_delete", "post", set()),
     ("destination_changelist", "get", EVERYONE),
     ("destination_change", "get", EVERYONE),
-    ("destination_change", "post", KEEPERS),
     ("destination_add", "get", KEEPERS),
+    ("destination_edit", "get", KEEPERS),
+    ("destination_edit", "post", KEEPERS),
+    ("destination_test", "post", KEEPERS),
+    ("destination_accept", "post", KEEPERS),
+    ("destination_resume", "post", KEEPERS),
+    ("destination_delete", "get", set()),  # something was sent to it
     ("delivery_changelist", "get", EVERYONE),
+    ("delivery_download", "get", DOERS),
+    ("exportrun_download", "get", DOERS),
+    ("inboxfile_changelist", "get", EVERYONE),
+    ("inboxfile_change", "get", EVERYONE),
+    ("inboxfile_download", "get", DOERS),
+    ("inboxfile_add", "get", set()),
+    ("inboxfile_delete", "post", set()),
+    ("readersetting_changelist", "get", EVERYONE),
+    ("readersetting_change", "get", EVERYONE),
+    ("readersetting_change", "post", KEEPERS),
+    ("readersetting_add", "get", KEEPERS),
+    ("readersetting_delete", "get", KEEPERS),
     ("delivery_change", "get", EVERYONE),
     ("delivery_again", "post", KEEPERS),
     ("delivery_delete", "post", set()),
@@ -62,12 +80,17 @@ def test_each_role_reaches_the_pages_that_are_its_own(client, settings, tmp_path
         "exportrun": run.pk,
         "destination": Destination.objects.get().pk,
         "delivery": Delivery.objects.get().pk,
+        "inboxfile": InboxFile.objects.create(
+            format="cmep", name="a.cmep", bytes=1, taken=timezone.now(), put_aside=True
+        ).pk,
+        "readersetting": ReaderSetting.objects.create(format="cmep").pk,
     }
     if role:
         log_in(client, role)
     wrong = []
     for name, method, allowed in MATRIX:
-        args = [] if name.endswith(("changelist", "add", "next")) else [rows[name.split("_")[0]]]
+        lists = ("changelist", "add", "next", "download")
+        args = [] if name.endswith(lists) else [rows[name.split("_")[0]]]
         args += [1] if name.endswith("file") else []
         answer = getattr(client, method)(url(name, *args))
         away = answer.status_code == 302 and answer.url.startswith("/login/")
@@ -80,13 +103,19 @@ def test_each_role_reaches_the_pages_that_are_its_own(client, settings, tmp_path
 
 
 @pytest.mark.parametrize(
-    "name", ["exportdefinition_run", "exportrun_cancel", "exportrun_again", "exportrun_rebuild"]
+    "name",
+    [
+        *("exportdefinition_run", "exportrun_cancel", "exportrun_again", "exportrun_rebuild"),
+        *("destination_test", "destination_accept", "destination_resume"),
+    ],
 )
-def test_nothing_is_done_by_a_link(client, name):
+def test_nothing_is_done_by_a_link(client, settings, tmp_path, name):
     log_in(client, O)
     readings_post(meters_make(1))
-    run = run_now(definition_make())
-    pk = run.definition_id if name.startswith("exportdefinition") else run.pk
+    destination = directory_make(settings, tmp_path)
+    run = run_now(definition_make(destinations=[destination]))
+    rows = {"exportdefinition": run.definition_id, "destination": destination.pk}
+    pk = rows.get(name.split("_")[0], run.pk)
     before = ExportRun.objects.count()
     assert client.get(url(name, pk)).status_code == 404
     assert ExportRun.objects.count() == before

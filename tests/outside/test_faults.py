@@ -13,17 +13,29 @@ import pytest
 from exports.failpoints import POINTS
 from tests.installation import PATIENCE, ROOT
 from tests.outside.site import Site, in_database
+from tests.smtp import Postbox, smtp_server
+from tests.sshd import Sshd, sshd_running
 
 MAKE = """
 from devices.models import FunctionalGroup
+from devices.services.secrets import secret_seal
 from exports import services
 from exports.models import Destination, ExportDefinition
-to = Destination(name="CIS", receiver="CIS1", path={outbox!r}, ok_file=True)
-to.full_clean()
-to.save()
 it = ExportDefinition(name="SINCE", format="cmep", period="since_last")
 it.full_clean()
-services.definition_save(it, groups=[], devices=[], destinations=[to])
+to = [
+    Destination(name="CIS", path={outbox!r}, ok_file=True),
+    Destination(
+        name="BANK", kind="sftp", host="127.0.0.1", port={port}, username={user!r}, auth="key",
+        private_key=secret_seal({key!r}), host_key={host_key!r}, folder={folder!r}, ok_file=True,
+    ),
+    Destination(name="PEOPLE", kind="email", addresses="a@example.com b@example.com"),
+]
+for one in to:
+    one.receiver = "CIS1"
+    one.full_clean()
+    one.save()
+services.definition_save(it, groups=[], devices=[], destinations=to)
 """
 REBUILD = """
 from exports import services
@@ -50,8 +62,11 @@ class Watcher(threading.Thread):
 
 
 class Exporting(Site):
-    """An installation with a since-last definition that delivers into a folder."""
+    """An installation with a since-last definition that delivers into a folder, to an SSH server
+    and by mail."""
 
+    sshd: Sshd
+    box: Postbox
     received: dict[tuple[str, str], str]
     stored: dict[tuple[str, str], str]
     posted = 0
@@ -62,7 +77,15 @@ class Exporting(Site):
         self.open()
         made = self.done("api_key", "create", "exporter", "--scope", "export")
         self.keys = {"ingest": self.key, "export": made.splitlines()[-1]}
-        self.done("shell", "-v", "0", "-c", MAKE.format(outbox=str(self.outbox)))
+        given = {
+            "outbox": str(self.outbox),
+            "port": self.sshd.port,
+            "user": self.sshd.user,
+            "key": self.sshd.client_key.read_text(),
+            "host_key": self.sshd.host_key,
+            "folder": str(self.sshd.home),
+        }
+        self.done("shell", "-v", "0", "-c", MAKE.format(**given))
         self.received, self.stored = {}, {}
 
     def as_(self, scope: str, method: str, path: str, body: Any = None) -> Any:
@@ -110,18 +133,32 @@ class Exporting(Site):
         return self.as_("export", "GET", f"/runs/{run}")
 
     def delivered(self, run: int) -> bool:
-        """Whether the run is done and its file and trigger file are in the partner's folder."""
+        """Whether the run is done and its file has reached each of the three partners."""
         seen = self.run_see(run)
         if seen["status"] != "done":
             return False
         names = [file["name"] for file in seen["files"]]
-        return all((self.outbox / f"{name}.ok").exists() for name in names)
+        folders = (self.outbox, self.sshd.home)
+        there = all((folder / f"{name}.ok").exists() for folder in folders for name in names)
+        return there and all(len(self.mails_of(name)) >= 2 for name in names)
+
+    def mails_of(self, name: str) -> dict[str, bytes]:
+        """The mails with a file, by Message-ID; one that came twice is the same both times."""
+        found: dict[str, bytes] = {}
+        for message in list(self.box.taken):
+            for part in message.iter_attachments():
+                if part.get_filename() == name:
+                    known = found.setdefault(str(message["Message-ID"]), part.get_content())
+                    assert known == part.get_content()
+        return found
 
     def receive(self, run: int) -> None:
         """What the partner makes of the run's file: nothing in it was sent before."""
         (file,) = self.run_see(run)["files"]
         data = (self.outbox / file["name"]).read_bytes()
         assert hashlib.sha256(data).hexdigest() == file["sha256"]
+        assert (self.sshd.home / file["name"]).read_bytes() == data
+        assert list(self.mails_of(file["name"]).values()) == [data] * 2
         sent = {}
         for line in data.decode().splitlines():
             fields = line.split(",")
@@ -134,7 +171,12 @@ class Exporting(Site):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, request) -> Iterator[Exporting]:
     made = Exporting(tmp_path_factory.mktemp("faults") / "var")
-    with in_database(made, request):
+    with (
+        in_database(made, request),
+        sshd_running(tmp_path_factory.mktemp("sshd")) as made.sshd,
+        smtp_server() as (made.box, port),
+    ):
+        made.environment["TMS_EMAIL_URL"] = f"smtp://127.0.0.1:{port}"
         made.prepare()
         made.provision()
         yield made
@@ -142,7 +184,7 @@ def site(tmp_path_factory, request) -> Iterator[Exporting]:
 
 @pytest.fixture
 def watcher(site) -> Iterator[Watcher]:
-    watching = Watcher(site.data_dir / "exports", site.outbox)
+    watching = Watcher(site.data_dir / "exports", site.outbox, site.sshd.home)
     watching.start()
     yield watching
     watching.ended.set()
@@ -168,7 +210,9 @@ def test_a_worker_dies(site, watcher, number):
     # Where the first one had done all, this one may not yet have come so far as to end itself.
     assert other.wait(PATIENCE) in (0, -signal.SIGTERM)
     names = sorted(path.name for path in (site.data_dir / "exports").glob("[!.]*"))
-    assert names == sorted(p.name for p in site.outbox.glob("*.txt"))  # no twin
+    for folder in (site.outbox, site.sshd.home):
+        assert names == sorted(p.name for p in folder.glob("*.txt"))  # no twin
+        assert list(folder.glob(".*")) == []  # nothing half is left
     for path, digest in watcher.seen.items():  # P4: as it was first seen, so it is
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, path
     print(f"point {number}, {POINTS[number - 1]}: one file, whole, each version once")

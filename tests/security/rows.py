@@ -31,7 +31,7 @@ from events.models import (
 from events.services.incidents import incidents_follow
 from events.services.routes import route_write
 from events.services.system import system_alarm_raise
-from exports.models import Delivery
+from exports.models import Delivery, InboxFile, ReaderSetting
 from tests.devices import fleet
 from tests.devices.imports.files import send
 from tests.events.arriving import arrive, outage, route_make
@@ -98,6 +98,10 @@ def rows_make(settings: Any, folder: Path) -> Rows:
         "exports.exportrun": lambda: run,
         "exports.exportdefinition": lambda: definition,
         "exports.delivery": Delivery.objects.get,
+        "exports.inboxfile": lambda: InboxFile.objects.create(
+            format="cmep", name="a.cmep", bytes=1, taken=now, put_aside=True
+        ),
+        "exports.readersetting": lambda: ReaderSetting.objects.create(format="cmep"),
     }
     found = {}
     for model in admin.site._registry:

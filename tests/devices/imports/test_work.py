@@ -190,9 +190,9 @@ def test_staged_rows_are_let_go_after_their_term(settings):
 
 
 @pytest.fixture
-def folder(settings, tmp_path, monkeypatch) -> Path:
+def folder(settings, tmp_path) -> Path:
     settings.DATA_DIR = tmp_path
-    monkeypatch.setattr(inbox, "QUIET", 0.0)
+    settings.TMS_INBOX_SECONDS = 0
     made = tmp_path / "inbox" / "devices"
     made.mkdir(parents=True)
     return made

@@ -1,52 +1,46 @@
-"""How a file gets to its destination: under a temporary name, whole and on disk, then by rename."""
+"""Delivery into a directory of this machine, or one that is mounted on it."""
 
+import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from exports import sinks
+from exports.delivery.parcel import CHUNK, DeliveryRefused, Draft, Parcel, draft_name, sha256_of
 from exports.failpoints import point
 
-CHUNK = 1 << 20
 
-
-class DeliveryRefused(Exception):
-    """The destination cannot take the file; trying again as it is would not help."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A file to be delivered: where its bytes are, what it is called, what they must be."""
-
-    source: Path
-    name: str
-    bytes: int
-    sha256: str
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file's bytes. OSError."""
-    with path.open("rb") as raw:
-        return hashlib.file_digest(raw, "sha256").hexdigest()
-
-
-def directory_deliver(parcel: Parcel, folder: Path, *, ok_file: bool) -> None:
+def directory_deliver(parcel: Parcel, folder: Path, draft: Draft) -> None:
     """Put a file into a directory. DeliveryRefused, OSError.
 
     A file of that name with the same bytes is taken for ours, put there before we died; one with
     other bytes is never overwritten.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in draft.stale:
+        (folder / name).unlink(missing_ok=True)
     target = folder / parcel.name
     if target.exists():
         _is_ours(parcel, target)
     else:
-        _copy(parcel, target)
+        _copy(parcel, target, draft)
     point("delivery renamed")
-    if ok_file:
-        _ok_put(parcel, target.with_name(f"{parcel.name}.ok"))
+    if parcel.trigger:
+        _trigger_put(parcel, folder / parcel.trigger)
     point("trigger file renamed")
+
+
+def directory_try(folder: Path) -> None:
+    """Write, rename and remove a small file, as a delivery would. OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    one, two = (folder / draft_name("tms-test") for _ in range(2))
+    try:
+        one.write_bytes(b"A test of TMS; it may be removed.\n")
+        one.rename(two)
+    finally:
+        for path in (one, two):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _is_ours(parcel: Parcel, target: Path) -> None:
@@ -54,11 +48,11 @@ def _is_ours(parcel: Parcel, target: Path) -> None:
         raise DeliveryRefused(f"{target} is there already, with other content")
 
 
-def _copy(parcel: Parcel, target: Path) -> None:
-    draft = target.with_name(f"{parcel.name}.tmp")
+def _copy(parcel: Parcel, target: Path, attempt: Draft) -> None:
+    draft = target.with_name(attempt.name)
     digest = hashlib.sha256()
     try:
-        with parcel.source.open("rb") as source, draft.open("wb") as out:
+        with parcel.source.open("rb") as source, draft.open("xb") as out:
             while data := source.read(CHUNK):
                 digest.update(data)
                 out.write(data)
@@ -68,6 +62,7 @@ def _copy(parcel: Parcel, target: Path) -> None:
             raise DeliveryRefused(f"the kept bytes of {parcel.name} are damaged")
         draft.chmod(0o644)
         point("delivery copied")
+        attempt.check()
         sinks.publish(draft, target)
     except FileExistsError:
         draft.unlink(missing_ok=True)
@@ -77,10 +72,10 @@ def _copy(parcel: Parcel, target: Path) -> None:
         raise
 
 
-def _ok_put(parcel: Parcel, target: Path) -> None:
+def _trigger_put(parcel: Parcel, target: Path) -> None:
     """The trigger file: one line, size and hash."""
     if target.exists():
         return
     with sinks.draft(target.parent, target.name) as (draft, writer):
-        writer.write(f"{parcel.bytes} {parcel.sha256}\n".encode())
+        writer.write(parcel.trigger_line)
     sinks.publish(draft, target, overwrite=True)
