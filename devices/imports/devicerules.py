@@ -303,7 +303,8 @@ class DeviceBook:
             if value is BAD or value is MASKED:
                 continue
             if name in record:
-                record[name] = self._record_value(name, value, record)
+                if value != record[name]:
+                    record[name] = self._record_value(name, value, record)
             elif name in PLACE_DEFAULTS:
                 place = start.place_values(at) if place is None else place
                 place[name] = PLACE_DEFAULTS[name] if value is CLEARED else value

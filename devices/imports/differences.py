@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from devices.imports.columns import DEVICE_COLUMNS, MASK, PLACE_FIELDS
@@ -34,10 +35,14 @@ def differences(
     before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
     """Column → (old, new) of what differs. `names`: field → column."""
+    pick = itemgetter(*names)
+    was, is_now = pick(before), pick(after)
+    if was == is_now:
+        return {}
     return {
-        name: (shown(before[field]), shown(after[field]))
-        for field, name in names.items()
-        if before[field] != after[field]
+        name: (shown(one), shown(other))
+        for name, one, other in zip(names.values(), was, is_now, strict=True)
+        if one != other
     }
 
 

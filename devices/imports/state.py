@@ -82,6 +82,8 @@ class State(NamedTuple):
 
     def last_change(self, now: datetime) -> datetime | None:
         """When the last change that is in effect by `now` took effect."""
+        if not self.places and not self.stays:
+            return self.changed if self.changed is not None and self.changed <= now else None
         times = [t for p in self.places for t in (p.start, p.end)]
         times += [t for s in self.stays for t in (s.start, s.end)]
         return max((t for t in (*times, self.changed) if t is not None and t <= now), default=None)

@@ -102,6 +102,9 @@ class ImportPiece(models.Model):
         return f"{self.job_id}/{self.number}"
 
 
+# Of the staging tables, whose rows come by the hundred thousand, no key of the import is checked by
+# the database, row by row: they are written under the import's lease, in a transaction that renews
+# it, and go with it.
 class ImportRow(models.Model):
     """A row of a file as staged: its cells, what it does, and what became of it."""
 
@@ -113,7 +116,9 @@ class ImportRow(models.Model):
         UNDONE = "undone", "Undone before it was due"
 
     pk = models.CompositePrimaryKey("job_id", "number")
-    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="rows", db_index=False)
+    job = models.ForeignKey(
+        ImportJob, models.CASCADE, related_name="rows", db_index=False, db_constraint=False
+    )
     number = models.PositiveIntegerField()
     key = models.CharField("device", max_length=20, blank=True)
     kind = models.CharField(max_length=9)
@@ -150,7 +155,9 @@ class ImportRecord(DeviceRecord):
 
     BEFORE, AFTER = 0, 1
 
-    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="+", db_index=False)
+    job = models.ForeignKey(
+        ImportJob, models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     step = models.PositiveIntegerField()
     key = models.CharField(max_length=20)
     side = models.PositiveSmallIntegerField()
@@ -181,7 +188,9 @@ class ImportRecord(DeviceRecord):
 class IntervalChange(models.Model):
     """An interval of a device as it was before a step and after; no start: it was not there."""
 
-    job = models.ForeignKey(ImportJob, models.CASCADE, related_name="+", db_index=False)
+    job = models.ForeignKey(
+        ImportJob, models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     step = models.PositiveIntegerField()
     key = models.CharField(max_length=20)
     before_from = models.DateTimeField(null=True)

@@ -1,6 +1,7 @@
 """The change set of a step: what each device was and becomes, written to the staging tables."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from devices.imports.columns import PLACE_FIELDS
@@ -17,6 +18,7 @@ _RECORD_COLUMNS = (
 )
 _PLACE_COLUMNS = ("job_id", "step", "key", *_ENDS, *PLACE_FIELDS)
 _STAY_COLUMNS = ("job_id", "step", "key", *_ENDS, "group_code", "kind")
+_record_of = itemgetter(*RECORD)
 BEFORE, AFTER = ImportRecord.BEFORE, ImportRecord.AFTER
 
 
@@ -68,7 +70,7 @@ def _records(
         for side, state in ((BEFORE, before), (AFTER, after)):
             if state is None:
                 continue
-            values = [state.record[name] for name in RECORD]
+            values = list(_record_of(state.record))
             values[CLASS] = catalogues.classes[values[CLASS]]
             pk = before.key if before is not None else None
             yield (*head, key, side, numbers.get(key, 0), pk, state.changed, *flags, *values)

@@ -1,11 +1,11 @@
 """A portion of rows against the state: outcomes, dangers, and what to write of both."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -151,7 +151,7 @@ class Evaluator:
                 outcome.kind,
                 *(result, code, message),
                 cells_pack(self._cells(chunk.texts[index], outcome)),
-                json.dumps(outcome.changes, ensure_ascii=False) if outcome.changes else "",
+                msgspec.json.encode(outcome.changes).decode() if outcome.changes else "",
                 portion.dangers.get(outcome.number, ""),
                 outcome.due,
                 ImportRow.Status.STAGED,

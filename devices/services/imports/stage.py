@@ -97,8 +97,10 @@ def _file_stage(job: ImportJob, table: TextTable | WorkbookTable) -> None:
     chunks = map(_uncollected()(cell_reader.read), _portions(records))
     evaluator = Evaluator(job, catalogues, job.moment, STEP, waiting_exist())
     tally = _Tally()
-    for chunk in chunks:
+    for place, chunk in enumerate(chunks):
         _portion_stage(job, evaluator, chunk, tally, noted)
+        if not place and len(chunk) == PORTION:  # the next ones look at what this one wrote
+            statistics_make(ImportRecord, ImportPlace, ImportStay)
     if refusal := tally.refusal():
         staged_clear(job)
         _refuse(job, [*issues, refusal])
