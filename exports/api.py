@@ -1,7 +1,7 @@
 """Exports over HTTP: start a run of a definition, watch it, fetch its files."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django.db import IntegrityError
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -26,6 +26,9 @@ class RunAsked(Schema):
 
     start: Instant | None = None
     end: Instant | None = None
+    mode: Literal["normal", "correction"] = Field(
+        "normal", description="`correction`: nothing but what changed after it was sent."
+    )
 
 
 class FileOut(Schema):
@@ -39,6 +42,7 @@ class RunOut(Schema):
     run: int
     export: str
     format: str
+    mode: str = Field(description="OR, IN, RE or CO: original, what is new, again, corrections.")
     status: str
     phase: str
     progress: int = Field(description="Percent.")
@@ -69,7 +73,16 @@ def run_out(run: ExportRun) -> dict[str, Any]:
         **{
             name: getattr(run, name)
             for name in (
-                *("format", "phase", "progress", "horizon", "created", "finished", "meters"),
+                *(
+                    "format",
+                    "mode",
+                    "phase",
+                    "progress",
+                    "horizon",
+                    "created",
+                    "finished",
+                    "meters",
+                ),
                 *("records", "intervals", "registers", "missing", "warnings", "error"),
             )
         },
@@ -99,6 +112,7 @@ def run_start(request: HttpRequest, name: str, asked: RunAsked) -> Status[dict[s
             key=key,
             start=asked.start,
             end=asked.end,
+            corrections=asked.mode == "correction",
         )
     except (OptionError, ValueError) as error:
         raise query_fault("start", "NO_RUN", str(error)) from error

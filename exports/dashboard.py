@@ -19,7 +19,17 @@ def attention(request: HttpRequest) -> list[dict[str, Any]]:
         return []
     failed, stuck = selectors.failures_for_dashboard()
     paused = selectors.destinations_for_dashboard(SHOWN)
-    return [_failures(failed, stuck, paused)] if failed or stuck or paused else []
+    figures = [*_failures(failed, stuck, paused), *_held()]
+    if not figures:
+        return []
+    return [
+        {
+            "title": "Needs attention",
+            "template": "devices/cards/figures.html",
+            "size": "figures",
+            "context": {"figures": figures},
+        }
+    ]
 
 
 def cards(request: HttpRequest) -> list[dict[str, Any]]:
@@ -119,7 +129,7 @@ def inbox(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _failures(failed: int, stuck: int, paused: list[Destination]) -> dict[str, Any]:
+def _failures(failed: int, stuck: int, paused: list[Destination]) -> list[dict[str, Any]]:
     figures = [
         {
             "name": f"{row.name} is paused",
@@ -150,9 +160,19 @@ def _failures(failed: int, stuck: int, paused: list[Destination]) -> dict[str, A
                 "alarm": True,
             }
         )
-    return {
-        "title": "Needs attention",
-        "template": "devices/cards/figures.html",
-        "size": "figures",
-        "context": {"figures": figures},
-    }
+    return figures
+
+
+def _held() -> list[dict[str, Any]]:
+    meters, runs = selectors.holds_for_dashboard()
+    return [
+        {
+            "name": name,
+            "value": f"{count:,}{'+' if count == selectors.SHOWN else ''}",
+            "link": reverse("admin:exports_hold_changelist") + "?state__exact=held",
+            "note": "out of exports until Billing releases them, or they pass",
+            "alarm": True,
+        }
+        for name, count in (("Meters held", meters), ("Runs held", runs))
+        if count
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from devices.models import Device
-from exports.selectors import files_for_device
+from exports.selectors import definitions_for_device, files_for_device
 
 SHOWN = 10
 
@@ -19,5 +19,11 @@ def device_files(request: HttpRequest, device: Device) -> dict[str, Any] | None:
     return {
         "title": "Files",
         "template": "exports/device_section.html",
-        "context": {"files": files_for_device(device, SHOWN)},
+        "context": {
+            "files": files_for_device(device, SHOWN),
+            "device": device,
+            "exports": definitions_for_device(device, SHOWN)
+            if request.user.has_perm("exports.view_exportdefinition")
+            else [],
+        },
     }

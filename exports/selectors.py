@@ -1,12 +1,13 @@
 """Queries of the pages of exports. Flat: none of them reads more when there are more runs."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from devices.models import Device, ImportJob
+from devices.models import Device, FunctionalGroup, ImportJob, Membership
 from devices.router import REPLICA
 from exports import formats
 from exports.models import (
@@ -15,6 +16,7 @@ from exports.models import (
     Destination,
     ExportDefinition,
     ExportRun,
+    Hold,
     InboxFile,
     RunFile,
 )
@@ -69,6 +71,53 @@ def backlog_for_definition(definition: ExportDefinition) -> list[tuple[str, str]
         if count:
             found.append((reason.label, f"{count:,}{'+' if count == SHOWN else ''}"))
     return found
+
+
+def groups_for_coverage(definition: ExportDefinition, limit: int) -> list[str]:
+    """Groups to narrow a map by: the definition's own, or of the whole fleet the first ones."""
+    own = list(definition.groups.order_by("code").values_list("code", flat=True)[:limit])
+    if own:
+        return own
+    return list(FunctionalGroup.objects.order_by("code").values_list("code", flat=True)[:limit])
+
+
+def holds_for_definition(definition: ExportDefinition) -> tuple[int, int]:
+    """How many meters and runs are held, and how many are released and wait to be sent; up to
+    SHOWN each."""
+    rows = definition.holds.order_by()
+    held = rows.filter(state=Hold.State.HELD)[:SHOWN].count()
+    return held, rows.filter(state=Hold.State.RELEASED, device__isnull=False)[:SHOWN].count()
+
+
+def hold_for_run(run: ExportRun) -> Hold | None:
+    """The row of a run that is, or was, held as a whole."""
+    return run.holds.filter(device=None).first()
+
+
+def meters_for_run(run: ExportRun, limit: int | None = None) -> Iterator[tuple[str, str]]:
+    """The meters of a run that were not exported, and why, in the file's order; empty when they
+    were and no limit is given. Of a flow only those left out: its scope is what arrived."""
+    found = 0
+    parts = run.parts.order_by("position").values_list("data", "segments", "findings")
+    for data, segments, findings in parts.iterator(chunk_size=1):
+        why = dict.fromkeys(findings.get("nothing", ()), "nothing there")
+        gate = run.selection.get("gate") or {}
+        held = "held" if gate.get("action") == "meter" else "falls short, sent all the same"
+        why |= {row[0]: f"{held}: {row[5]}" for row in findings.get("short", ())}
+        for segment in segments:
+            for name, channel, code in segment["tally"]["left_out"]:
+                of = "" if channel is None else f"channel {channel} "
+                why[name] = f"{of}left out: {code}"
+        if run.is_flow:
+            names = list(why)
+        else:
+            names = list(dict.fromkeys(info.device_id for info in devices_of(bytes(data))))
+        for name in names:
+            if name in why or limit is None:
+                yield name, why.get(name, "")
+                found += 1
+            if found == limit:
+                return
 
 
 def files_for_run(run: ExportRun) -> list[RunFile]:
@@ -140,6 +189,13 @@ def failures_for_dashboard() -> tuple[int, int]:
     return runs, stuck
 
 
+def holds_for_dashboard() -> tuple[int, int]:
+    """Meters and runs that are held, up to SHOWN each."""
+    held = Hold.objects.filter(state=Hold.State.HELD).order_by()
+    meters = held.filter(device__isnull=False)[:SHOWN].count()
+    return meters, held.filter(device=None)[:SHOWN].count()
+
+
 def delays_for_dashboard(limit: int) -> list[tuple[int, str, float, float, int]]:
     """Of each live export its key and name, and how many seconds passed from the arrival of the
     oldest reading to the file that holds it: in the newest file, at most in the newest ones, and
@@ -159,6 +215,14 @@ def next_for_dashboard(limit: int) -> list[ExportDefinition]:
     """The exports that run next by their schedules."""
     on_the_clock = ExportDefinition.objects.filter(next_due__isnull=False)
     return list(on_the_clock.order_by("next_due")[:limit])
+
+
+def definitions_for_device(device: Device, limit: int) -> list[ExportDefinition]:
+    """The exports that select a device, or did while it was in one of their groups."""
+    groups = Membership.objects.filter(device=device).values("group")
+    rows = ExportDefinition.objects.filter(Q(groups=None) | Q(groups__in=groups))
+    rows = rows.filter(Q(devices=None) | Q(devices=device))
+    return list(rows.distinct().order_by("name")[:limit])
 
 
 def files_for_device(device: Device, limit: int) -> list[RunFile]:

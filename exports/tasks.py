@@ -10,6 +10,7 @@ from exports.services.definitions import schedules_tick
 from exports.services.deliveries import deliver_next
 from exports.services.flows import flows_flush, flows_wait
 from exports.services.inbox import inbox_step
+from exports.services.ready import ready_tick
 from exports.services.wake import wake_deliver, wake_flush, wake_run
 from exports.services.worker import work
 
@@ -66,6 +67,12 @@ def inbox() -> bool:
 def tick() -> None:
     """Make the runs that schedules want now."""
     schedules_tick()
+
+
+@shared_task
+def ready() -> None:
+    """Make the runs of exports whose meters are all complete."""
+    ready_tick()
 
 
 @shared_task

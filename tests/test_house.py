@@ -49,10 +49,10 @@ FLOORS = {
     },
     "exports": {
         **dict.fromkeys(("formats", "naming", "sinks", "schedules", "periods"), PURE),
-        **dict.fromkeys(("assemble", "failpoints", "collector"), PURE),
+        **dict.fromkeys(("assemble", "failpoints", "collector", "gate"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "scope", "places", "hooks", "replica"), STORE),
-        **dict.fromkeys(("selectors", "metrics"), SELECTORS),
+        **dict.fromkeys(("selectors", "metrics", "coverage"), SELECTORS),
         **dict.fromkeys(("services", "intake", "ingest", "delivery", "rte"), SERVICES),
     },
 }

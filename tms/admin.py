@@ -54,8 +54,8 @@ NAVIGATION = (
     Section(
         "Exports",
         (
-            *("exports.exportdefinition", "exports.exportrun", "exports.destination"),
-            "exports.delivery",
+            *("exports.exportdefinition", "exports.exportrun", "exports.hold"),
+            *("exports.destination", "exports.delivery"),
         ),
     ),
     Section("Imports", ("devices.importjob",)),
@@ -67,6 +67,7 @@ LABELS = {
     "devices.quarantined": "Quarantine",
     "exports.inboxfile": "Inbox",
     "exports.readersetting": "Inbox settings",
+    "exports.hold": "Held back",
 }
 HIDDEN = {"axes.accesslog", "axes.accessfailurelog"}
 NO_CARD_TEMPLATE = "a dashboard card needs a title and a template: {}"

@@ -24,6 +24,7 @@ DECIDE = "view change"
 LIST = "view download"
 RUN = "view run"
 TAKE = "view download"
+RELEASE = "view release"
 NOTHING = ""
 
 # fmt: off
@@ -49,6 +50,7 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
     "events.eventalias":        (LOOK,    LOOK,    ALL,                ALL),
     "exports.exportdefinition": (LOOK,    RUN,       f"{ALL} run",        f"{ALL} run"),
     "exports.exportrun":        (LOOK,    TAKE,      TAKE,               TAKE),
+    "exports.hold":             (LOOK,    RELEASE,   LOOK,               RELEASE),
     "exports.destination":      (LOOK,    LOOK,      ALL,                ALL),
     "exports.delivery":         (LOOK,    TAKE,      f"{DECIDE} download", f"{DECIDE} download"),
     "exports.inboxfile":        (LOOK,    TAKE,      TAKE,               TAKE),
@@ -68,6 +70,7 @@ CUSTOM_ACTIONS = {
     "download": "Can download lists of {}",
     "run": "Can start and stop {}",
     "undo": "Can take back their own {}",
+    "release": "Can release {}",
     "force": "Can take back anybody's {}, against later changes",
 }
 

@@ -104,7 +104,13 @@ TMS_SWEEPS = [  # what a worker without a broker looks for; true: there is more
     *(f"events.tasks.{name}" for name in ("routes", "incidents", "alarms", "mails")),
 ]
 TMS_TICKS = [  # what the scheduler does each minute
-    *("exports.tasks.tick", "devices.tasks.fold", "devices.tasks.count", "devices.tasks.maintain"),
+    *(
+        "exports.tasks.tick",
+        "exports.tasks.ready",
+        "devices.tasks.fold",
+        "devices.tasks.count",
+        "devices.tasks.maintain",
+    ),
     *("exports.tasks.maintain", "events.tasks.watch", "events.tasks.maintain"),
 ]
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]

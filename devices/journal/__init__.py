@@ -30,6 +30,7 @@ from devices.journal.read import (
     tables_read,
 )
 from devices.journal.registers import (
+    registers_numbers,
     registers_read,
     registers_read_keys,
     registers_stored,
@@ -63,6 +64,7 @@ __all__ = [
     "prepare",
     "purge",
     "registers_append",
+    "registers_numbers",
     "registers_read",
     "registers_read_keys",
     "registers_stored",

@@ -143,10 +143,17 @@ def grid_read(
 
 
 def days_read(
-    grid: Grid, ids: list[int], days: Sequence[int], *, horizon: int | None = None
+    grid: Grid,
+    ids: list[int],
+    days: Sequence[int],
+    *,
+    horizon: int | None = None,
+    versions: bool = False,
 ) -> Table:
-    """These days, ascending, of channels known to be of one grid, with the slots' numbers."""
-    return _Reading(grid, ids, days, slice(None)).table(None, horizon, columns.NUMBERED)
+    """These days, ascending, of channels known to be of one grid, with the slots' numbers; with
+    `versions` their revisions, too."""
+    names = columns.VERSIONED if versions else columns.NUMBERED
+    return _Reading(grid, ids, days, slice(None)).table(None, horizon, names)
 
 
 class _Reading:

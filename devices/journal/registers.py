@@ -190,6 +190,15 @@ def registers_read_keys(
     return sorted(found, key=lambda one: (one[0][2], one[0]))
 
 
+def registers_numbers(
+    device_ids: Collection[int], start: datetime, end: datetime, *, horizon: int | None = None
+) -> dict[Key, int]:
+    """The reads of devices with start ≤ time ≤ end as of a horizon, each with the number of the
+    batch that last changed it."""
+    bounds = Q(device_id__in=sql.id_set(device_ids), time__gte=start, time__lte=end)
+    return {key: version[0] for key, version in sorted(_standing(bounds, horizon).items())}
+
+
 def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Written]":
     """What stands, as of a horizon, of the reads within bounds."""
     if horizon is None:

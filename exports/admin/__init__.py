@@ -1,3 +1,10 @@
 """Pages of exports in the admin."""
 
-from exports.admin import definitions, deliveries, destinations, inbox, runs  # noqa: F401
+from exports.admin import (  # noqa: F401
+    definitions,
+    deliveries,
+    destinations,
+    holds,
+    inbox,
+    runs,
+)

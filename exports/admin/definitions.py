@@ -14,7 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from devices.admin.pages import RowHistory, RowPages
-from exports import formats, schedules, selectors, services
+from exports import formats, gate, schedules, selectors, services
+from exports.admin.coverage import CoveragePages
 from exports.admin.form import DefinitionForm
 from exports.api import schema_address
 from exports.formats.base import Format, OptionError
@@ -25,7 +26,7 @@ NEXT_SHOWN = 5
 
 
 @admin.register(ExportDefinition)
-class DefinitionAdmin(RowHistory, RowPages):
+class DefinitionAdmin(CoveragePages, RowHistory, RowPages):
     """Looked at and run on its page; edited in a form made from the format's options."""
 
     list_display = ("name", "format_label", "selects", "period_label", "next_run", "last_run")
@@ -55,7 +56,7 @@ class DefinitionAdmin(RowHistory, RowPages):
             path("<path:object_id>/edit/", wrap(self.edit_view), name=f"{name}_edit"),
             path("<path:object_id>/run/", wrap(self.run_view), name=f"{name}_run"),
         ]
-        return own + super().get_urls()
+        return own + self.coverage_urls() + super().get_urls()
 
     # --- pages --------------------------------------------------------------------------------
     def change_view(self, request, object_id, form_url="", extra_context=None):
@@ -73,6 +74,8 @@ class DefinitionAdmin(RowHistory, RowPages):
             "runs": selectors.runs_for_definition(row, RUNS_SHOWN),
             "open_run": selectors.open_run_for_definition(row),
             "backlog": selectors.backlog_for_definition(row),
+            "held": selectors.holds_for_definition(row),
+            "limits": limits_said(row),
             "may_run": self.has_run_permission(request),
             "may_edit": self.has_change_permission(request, row),
         }
@@ -136,17 +139,22 @@ class DefinitionAdmin(RowHistory, RowPages):
 
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """“Export now”."""
-        row = self.row_or_404(request, object_id)
-        if not self.has_run_permission(request):
-            raise PermissionDenied
-        if request.method != "POST":
-            raise Http404
+        row = self.row_asked(request, object_id)
         try:
             run = services.definition_run(row, user=request.user)
         except (OptionError, ValueError) as error:
             messages.error(request, f"The export was not started: {error}")
             return redirect("admin:exports_exportdefinition_change", row.pk)
         return redirect("admin:exports_exportrun_change", run.pk)
+
+    def row_asked(self, request: HttpRequest, object_id: str) -> ExportDefinition:
+        """The export of which a run is asked for, by a POST of somebody who may."""
+        row = self.row_or_404(request, object_id)
+        if not self.has_run_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            raise Http404
+        return row
 
     # --- permissions --------------------------------------------------------------------------
     def has_run_permission(self, request: HttpRequest) -> bool:
@@ -188,6 +196,13 @@ class DefinitionAdmin(RowHistory, RowPages):
         return format_html(
             '<a class="badge {}" href="{}">{}</a>', row.last_state, address, row.last_state
         )
+
+
+def limits_said(row: ExportDefinition) -> str:
+    """The limits of a definition's gate in words."""
+    sign = " %" if row.gate_unit == row.GateUnit.PERCENT else ""
+    limits = ((kind, getattr(row, f"gate_{kind}")) for kind in gate.KINDS)
+    return ", ".join(f"{kind} {limit}{sign}" for kind, limit in limits if limit is not None)
 
 
 def next_runs(row: ExportDefinition) -> list[schedules.Firing]:

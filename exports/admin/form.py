@@ -18,6 +18,9 @@ from exports.models.definitions import SINCE_LAST
 from exports.services.definitions import definition_faults
 
 OPTION = "option_"
+NOT_OF_FLOWS = (  # what a flow has not: it sends what arrives, good or bad
+    *("gate", "gate_unit", "gate_missing", "gate_estimated", "gate_questionable", "when_ready"),
+)
 MOST_CHOICES = 12  # choices that are shown at once in a list of several
 SECTIONS = (
     ("What it is", ("name", "active", "destinations")),
@@ -28,7 +31,14 @@ SECTIONS = (
     ),
     (
         "When",
-        ("flush_seconds", "flush_rows", "schedule", "schedule_zone", "missed", "priority"),
+        (
+            *("flush_seconds", "flush_rows", "schedule", "schedule_zone", "when_ready", "missed"),
+            "priority",
+        ),
+    ),
+    (
+        "Quality",
+        ("gate", "gate_unit", "gate_missing", "gate_estimated", "gate_questionable"),
     ),
     (
         "If something is wrong",
@@ -75,7 +85,8 @@ class DefinitionForm(forms.ModelForm):
         fields = (
             *("name", "active", "destinations", "groups", "period", "days", "start", "end"),
             *("bill_day", "zone", "schedule", "schedule_zone", "missed", "priority"),
-            *("flush_seconds", "flush_rows"),
+            *("flush_seconds", "flush_rows", "when_ready"),
+            *("gate", "gate_unit", "gate_missing", "gate_estimated", "gate_questionable"),
             *("on_error", "on_unsupported", "meters_limit", "minutes_limit", "file_name"),
         )
         widgets = {
@@ -95,8 +106,12 @@ class DefinitionForm(forms.ModelForm):
         if self.instance.pk:
             self._begin_with(self.instance)
             del self.fields["from_now"]
+        for name in ("gate", "gate_unit"):
+            self.fields[name].required = False
         if self.format.flow:
             self._offer_flow()
+            for name in NOT_OF_FLOWS:
+                del self.fields[name]
         else:
             del self.fields["flush_seconds"], self.fields["flush_rows"]
         for option in self.options:
@@ -132,11 +147,18 @@ class DefinitionForm(forms.ModelForm):
     def sections(self) -> Iterator[Section]:
         """The fields as the page groups them."""
         for title, names in SECTIONS:
-            yield Section(title, [self[name] for name in names if name in self.fields])
+            if shown := [self[name] for name in names if name in self.fields]:
+                yield Section(title, shown)
         options = [self[OPTION + option.name] for option in self.options]
         yield Section(f"The file: {self.format.label}", [self["file_name"], *options])
 
     # --- checks -------------------------------------------------------------------------------
+    def clean_gate(self) -> str:
+        return self.cleaned_data["gate"] or ExportDefinition.Gate.OFF
+
+    def clean_gate_unit(self) -> str:
+        return self.cleaned_data["gate_unit"] or ExportDefinition.GateUnit.PERCENT
+
     def clean_device_ids(self) -> list[Device]:
         ids = self.cleaned_data["device_ids"].replace(",", " ").split()
         found = {row.device_id: row for row in Device.objects.filter(device_id__in=ids)}

@@ -9,10 +9,13 @@ from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 
+from devices.admin.downloads import csv_response, safe_cell
 from exports import formats, selectors, services
 from exports.admin.lists import ListedAdmin, stamp
 from exports.api import file_response, schema_address
 from exports.models import ExportRun
+
+ABSENT_SHOWN = 50  # meters on the page that were not exported
 
 
 @admin.register(ExportRun)
@@ -62,6 +65,7 @@ class RunAdmin(ListedAdmin):
         own = [
             path("<int:pk>/progress.json", wrap(self.progress_view), name=f"{name}_progress"),
             path("<int:pk>/files/<int:n>", wrap(self.file_view), name=f"{name}_file"),
+            path("<int:pk>/meters.csv", wrap(self.meters_view), name=f"{name}_meters"),
             path("<int:pk>/cancel/", wrap(self.cancel_view), name=f"{name}_cancel"),
             path("<int:pk>/again/", wrap(self.again_view), name=f"{name}_again"),
             path("<int:pk>/rebuild/", wrap(self.rebuild_view), name=f"{name}_rebuild"),
@@ -81,6 +85,9 @@ class RunAdmin(ListedAdmin):
             "groups": ", ".join(run.selection.get("groups", [])) or "whole fleet",
             "read_from": selectors.source_for_run(run),
             "rebuilt": getattr(request, "rebuilt", None),
+            "absent": list(selectors.meters_for_run(run, ABSENT_SHOWN)),
+            "hold": selectors.hold_for_run(run),
+            "gate": run.selection.get("gate"),
         }
 
     # --- what is asked of a run ---------------------------------------------------------------
@@ -107,6 +114,17 @@ class RunAdmin(ListedAdmin):
             return response
         messages.error(request, f"{file.name} is no longer kept, or its bytes are damaged.")
         return redirect("admin:exports_exportrun_change", pk)
+
+    def meters_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Every meter of the run: exported, or why not."""
+        run = self.row_or_404(request, str(pk))
+        if not request.user.has_perm("exports.download_exportrun"):
+            raise PermissionDenied
+        rows = (
+            [safe_cell(name), "no" if why else "yes", safe_cell(why)]
+            for name, why in selectors.meters_for_run(run)
+        )
+        return csv_response(f"meters-{run.batch_id}.csv", ("device", "exported", "why"), rows)
 
     def _asked(self, request: HttpRequest, pk: int) -> ExportRun:
         """The run that something is asked of, by a POST of somebody who may."""

@@ -4,6 +4,7 @@ and the files of readings that come in by the inbox."""
 from exports.models.definitions import Backlog, ExportDefinition
 from exports.models.deliveries import Delivery, FileMail
 from exports.models.destinations import Destination
+from exports.models.holds import Hold
 from exports.models.inbox import InboxFile, ReaderSetting
 from exports.models.runs import ExportRun, RunFile, RunPart
 
@@ -14,6 +15,7 @@ __all__ = [
     "ExportDefinition",
     "ExportRun",
     "FileMail",
+    "Hold",
     "InboxFile",
     "ReaderSetting",
     "RunFile",

@@ -8,7 +8,7 @@ from simple_history.models import HistoricalRecords
 
 from devices.models import Channel, Device, FunctionalGroup
 from devices.models.inventory import IdentifierField, validate_zone
-from exports import formats, naming, schedules
+from exports import formats, gate, naming, schedules
 from exports.models.destinations import Destination
 from exports.periods import KINDS, MAX_DAYS
 
@@ -33,7 +33,8 @@ class ExportDefinition(models.Model):
     `cursor`: the batch number up to which a since-last export has been sent; it moves with the
     commit of a run and never otherwise. `version` rises with each change of what is selected or
     how it is written, so that what could not be sent is tried again only then. `next_seq`: the
-    number of a flow's next row; it moves with the cursor.
+    number of a flow's next row; it moves with the cursor. `began`: what batches up to this number
+    brought was never to be sent, because the export begins with what came after it.
     """
 
     class Missed(models.TextChoices):
@@ -43,6 +44,15 @@ class ExportDefinition(models.Model):
     class OnError(models.TextChoices):
         STOP = "stop", "Stop: no file is made"
         SKIP_METER = "skip_meter", "Leave the meter out, list it"
+
+    class Gate(models.TextChoices):
+        OFF = gate.OFF, "Let everything pass"
+        METER = gate.HOLD_METER, "Hold the meter, send the others"
+        RUN = gate.HOLD_RUN, "Hold the whole run"
+
+    class GateUnit(models.TextChoices):
+        PERCENT = gate.PERCENT, "percent of a meter's readings"
+        COUNT = gate.COUNT, "readings of a meter"
 
     class OnUnsupported(models.TextChoices):
         SKIP = "skip", "Leave the channel out, with a warning"
@@ -106,6 +116,30 @@ class ExportDefinition(models.Model):
         default=OnUnsupported.SKIP,
     )
 
+    gate = models.CharField(
+        "if a meter falls short",
+        max_length=5,
+        choices=Gate,
+        default=Gate.OFF,
+        help_text="What is held waits on the work list until it is released, or passes by itself.",
+    )
+    gate_unit = models.CharField(
+        "limits are in", max_length=7, choices=GateUnit, default=GateUnit.PERCENT
+    )
+    gate_missing = models.PositiveIntegerField(
+        "missing, at most", null=True, blank=True, help_text="Empty: any number may be."
+    )
+    gate_estimated = models.PositiveIntegerField("estimated, at most", null=True, blank=True)
+    gate_questionable = models.PositiveIntegerField("questionable, at most", null=True, blank=True)
+    when_ready = models.BooleanField(
+        "run as soon as all meters pass",
+        default=False,
+        help_text="When the period is over and no meter falls short; at the latest as scheduled.",
+    )
+    ready_at = models.DateTimeField(null=True, blank=True, editable=False)
+    ready_to = models.BigIntegerField(default=0, editable=False)
+    ready_note = models.CharField(max_length=200, blank=True, editable=False)
+
     schedule = models.CharField(
         max_length=schedules.MAX_LENGTH,
         blank=True,
@@ -150,12 +184,16 @@ class ExportDefinition(models.Model):
     )
 
     cursor = models.BigIntegerField(default=0, editable=False)
+    began = models.BigIntegerField(default=0, editable=False)
     next_seq = models.BigIntegerField(default=1, editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
     created = models.DateTimeField(auto_now_add=True)
 
     history = HistoricalRecords(
-        excluded_fields=["next_due", "cursor", "next_seq", "version"],
+        excluded_fields=[
+            *("next_due", "cursor", "began", "next_seq", "version"),
+            *("ready_at", "ready_to", "ready_note"),
+        ],
         m2m_fields=[groups, destinations],
     )
 
@@ -204,6 +242,7 @@ class ExportDefinition(models.Model):
             if self.is_since_last and form.billing(options):
                 faults["options"] = BILL_WITHOUT_PERIOD
         faults |= self._period_faults()
+        faults |= self._gate_faults()
         if self.schedule:
             try:
                 schedules.Schedule(self.schedule, self.schedule_clock)
@@ -216,6 +255,24 @@ class ExportDefinition(models.Model):
                 faults["file_name"] = str(error)
         if faults:
             raise ValidationError(faults)
+
+    def _gate_faults(self) -> dict[str, str]:
+        """Limits that say nothing, or are asked to say when a run may begin and cannot."""
+        limits = [f"gate_{kind}" for kind in gate.KINDS]
+        given = {name: getattr(self, name) for name in limits if getattr(self, name) is not None}
+        if self.gate == gate.OFF and self.when_ready:
+            return {"when_ready": "Say what a meter must have, under “Quality”, and what is held."}
+        if self.gate == gate.OFF:
+            return {}
+        if not given:
+            return {"gate": "Give at least one limit; without any, no meter falls short."}
+        if self.gate_unit == gate.PERCENT and (over := [n for n in given if given[n] > 100]):
+            return {over[0]: "A limit in percent is 0 to 100."}
+        if self.when_ready and not self.schedule:
+            return {"when_ready": "This needs a schedule: the time when it runs at the latest."}
+        if self.when_ready and self.is_since_last:
+            return {"when_ready": "“Since the last export” has no period that could be complete."}
+        return {}
 
     def _period_faults(self) -> dict[str, str]:
         """What the chosen kind of period lacks."""
@@ -238,7 +295,8 @@ class Backlog(models.Model):
     """What runs of a since-last export have covered and not sent, or what has come into its scope.
 
     Days `first_day` to `last_day` (null: without bound) of one channel, or without a channel the
-    device's register reads. The next fitting run sends what is newer than `since`.
+    device's register reads. The next fitting run sends what is newer than `since`; of what was
+    there at `since`, only what is newer than `sent`, too: a correction file has sent the rest.
     """
 
     class Reason(models.TextChoices):
@@ -246,6 +304,7 @@ class Backlog(models.Model):
         LEFT_OUT = "left_out", "Left out because of an error"
         UNSUPPORTED = "unsupported", "The format cannot carry it"
         HELD = "held", "Held back"
+        NEW = "new", "New, so left out of a correction file"
 
     definition = models.ForeignKey(ExportDefinition, models.CASCADE, related_name="backlog")
     device = models.ForeignKey(Device, models.CASCADE, related_name="+")
@@ -253,6 +312,7 @@ class Backlog(models.Model):
     first_day = models.DateField(null=True, blank=True)
     last_day = models.DateField(null=True, blank=True)
     since = models.BigIntegerField(default=0)
+    sent = models.BigIntegerField(default=0)
     reason = models.CharField(max_length=11, choices=Reason)
     code = models.CharField(max_length=10, blank=True)
     version = models.PositiveIntegerField(help_text="Of the definition, when it could not be sent.")

@@ -17,11 +17,13 @@ class ExportRun(Leased):
     A run goes through three phases. `plan`: horizon, scope and stamps are frozen, cut into parts.
     `write`: each part becomes bytes, by any worker. `join`: the files are put together, appear
     under their names, and the run is committed. Each phase may be done again after its worker died.
+    Between writing and joining a run may be held until somebody releases it.
     """
 
     class State(models.TextChoices):
         QUEUED = "queued", "Waiting"
         RUNNING = "running", "Running"
+        HELD = "held", "Held back"
         DONE = "done", "Done"
         EMPTY = "empty", "Done, nothing to send"
         FAILED = "failed", "Failed"
@@ -40,6 +42,7 @@ class ExportRun(Leased):
         FLOW = "flow", "As readings arrived"
 
     OPEN = (State.QUEUED, State.RUNNING)
+    UNSENT = (*OPEN, State.HELD)  # may still be sent
 
     definition = models.ForeignKey(
         ExportDefinition, models.SET_NULL, null=True, blank=True, related_name="runs"
@@ -68,6 +71,11 @@ class ExportRun(Leased):
     first_received = models.DateTimeField(
         null=True, blank=True, help_text="When the first of what a flow sends here arrived."
     )
+    corrections = models.BooleanField(
+        default=False, help_text="Only what changed after it was sent."
+    )
+    # Corrections of an export of periods: (start, end, batch number up to which it was sent).
+    windows = models.JSONField(default=list)
     zone = models.CharField(max_length=40, blank=True, help_text="Empty: each device's own.")
     mode = models.CharField(max_length=2, choices=MODES, default="OR")
     # 14 digits, UTC creation time, strictly rising per installation.
@@ -125,7 +133,13 @@ class ExportRun(Leased):
     @property
     def is_flow(self) -> bool:
         """Whether its rows are versions in the order in which they arrived."""
-        return self.since is not None and formats.get(self.format).flow
+        return self.since is not None and not self.windows and formats.get(self.format).flow
+
+    @property
+    def moves_cursor(self) -> bool:
+        """Whether its commit moves cursor and backlog of its definition."""
+        asked = self.since is not None and not self.windows
+        return asked and self.definition_id is not None and self.original_id is None
 
     @property
     def progress(self) -> int:
@@ -139,7 +153,8 @@ class RunPart(Leased):
     """Some of a run's devices in the file's order, and the bytes made of them.
 
     `data`: the frozen scope, see exports.scope. `segments`: for each file that the part has bytes
-    of, its key, their place in the part's file, a CRC-32, and the tally.
+    of, its key, their place in the part's file, a CRC-32, and the tally. `findings`: what was
+    noticed beside the bytes (exports.scope.findings).
     """
 
     run = models.ForeignKey(ExportRun, models.CASCADE, related_name="parts")
@@ -155,6 +170,7 @@ class RunPart(Leased):
     replica = models.BooleanField(default=False, help_text="Read from the replica.")
     path = models.CharField(max_length=200, blank=True)
     segments = models.JSONField(default=list)
+    findings = models.JSONField(default=dict)
 
     class Meta:
         ordering = ["run", "position"]

@@ -5,19 +5,26 @@ that decides what is read. `frames_read` makes of such a part, with readings as 
 frames for a format: the same whenever, wherever and however often it is asked.
 """
 
-from exports.scope.asked import ExtraDay, ExtraRead, Scope, Selection
+from exports.scope.asked import ExtraDay, ExtraRead, Scope, Selection, Window
 from exports.scope.changes import changed_since
+from exports.scope.findings import Findings, Rest, rests_of
 from exports.scope.frames import devices_of, frames_read
 from exports.scope.freeze import Frozen, parts_freeze
+from exports.scope.newer import windows_merge
 
 __all__ = [
     "ExtraDay",
     "ExtraRead",
+    "Findings",
     "Frozen",
+    "Rest",
     "Scope",
     "Selection",
+    "Window",
     "changed_since",
     "devices_of",
     "frames_read",
     "parts_freeze",
+    "rests_of",
+    "windows_merge",
 ]

@@ -1,7 +1,7 @@
 """What a run is asked for: a selection over a period, as of a horizon, or what changed since."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -25,20 +25,31 @@ class Selection:
 
 
 class ExtraDay(NamedTuple):
-    """A channel-day owed from the backlog: what is newer than `since` is still to be sent."""
+    """A channel-day owed from the backlog: what is newer than `since` is still to be sent, but for
+    changes, up to `sent`, of what was there at `since`."""
 
     channel_id: int
     day: int  # days since 1970, as the channel keeps them
     since: int
+    sent: int = 0
 
 
 class ExtraRead(NamedTuple):
-    """A register read owed from the backlog."""
+    """A register read owed from the backlog, in the same way."""
 
     device_id: int
     read_type: str
     time: datetime
     since: int
+    sent: int = 0
+
+
+class Window(NamedTuple):
+    """A stretch (start, end] of time, epoch seconds, of which all up to a batch was sent."""
+
+    start: int
+    end: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,12 @@ class Scope:
     meter goes along with its changed slots (`Format.since`); `zone` names the days of grain
     "day", empty: each device's own. `margin`: seconds around the period from which register
     reads come too. `billing`: of the reads only those that a bill over the period needs.
+
+    `corrections`: of that, only what changed after it was sent: what was there at `since`, and is
+    newer than `began` (before, nothing was to be sent). With `windows`, ascending and apart, it is
+    what is newer than the window that it lies in, there before or not. `without`: devices, by
+    primary key, of which nothing is sent. `extra_events`: of which devices all events are owed
+    since which number.
     """
 
     selection: Selection
@@ -69,6 +86,11 @@ class Scope:
     zone: str = ""
     extra: Sequence[ExtraDay] = ()
     extra_reads: Sequence[ExtraRead] = ()
+    extra_events: Mapping[int, int] = field(default_factory=dict)
+    corrections: bool = False
+    began: int = 0
+    windows: Sequence[Window] = ()
+    without: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if self.order not in ORDERS:

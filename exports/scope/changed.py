@@ -1,7 +1,8 @@
 """Frames of what changed: slots newer than the number they are asked since, by the format's grain.
 
-A slot is sent when the batch that won it is newer; one that was withdrawn, or that only repeats
-what stood, has no newer winner. All else carries NEVER.
+A slot is sent when the batch that won it is newer (newer.py); one that was withdrawn, or that only
+repeats what stood, has no newer winner. All else carries NEVER. Of corrections, what is new is
+noted instead.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from devices import blocks, journal
 from devices.readings import ABSENT, CHANGED, DAY, NEVER, Channel, DeviceInfo, Frame, Ints, Sheet
@@ -19,19 +19,23 @@ from exports.formats.zones import local_date, midnight
 from exports.scope import happened
 from exports.scope.asked import Scope
 from exports.scope.common import arrivals_of, grids_of
+from exports.scope.findings import Findings
 from exports.scope.frozen import Part
+from exports.scope.newer import NOT_ASKED, Flags, newer_of
 
-Flags = npt.NDArray[np.bool_]
-NOT_ASKED = np.iinfo(np.int64).max  # no number is newer
 ZONE = DeviceInfo._fields.index("time_zone")
 SPARSE = 4_000  # slots read in vain that are cheaper than a query more
 
 
-def frame(part: Part, scope: Scope) -> Frame | None:
+def frame(part: Part, scope: Scope, findings: Findings) -> Frame | None:
     """The devices that something changed of; None when there are none."""
-    sheets = _sheets(part, scope) if scope.intervals else []
-    reads = happened.reads_changed(part, scope) if scope.registers else StoredReads({})
+    sheets = _sheets(part, scope, findings) if scope.intervals else []
+    reads = happened.reads_changed(part, scope, findings) if scope.registers else StoredReads({})
     events = happened.events(part, scope) if scope.events else {}
+    if scope.corrections:  # no event is ever corrected
+        if not scope.windows:
+            findings.events.update(part.device[list(events)].tolist())
+        events = {}
     used = np.zeros(len(part.device), bool)
     for sheet in sheets:
         used[sheet.devices] = True
@@ -91,13 +95,16 @@ class _Read(NamedTuple):
     """Rows of one grid over some days. Shapes: `rows` (m,) of the part's channels; (n,), (m, n)."""
 
     rows: Ints
+    days: Sequence[int]
     starts: Ints
     table: journal.Table
     changed: Flags
     within: Flags  # the slot has arrived, and the device was in the scope then
+    rest: Flags  # of corrections: it is new
+    since: Ints  # (m, days)
 
 
-def _sheets(part: Part, scope: Scope) -> list[Sheet]:
+def _sheets(part: Part, scope: Scope, findings: Findings) -> list[Sheet]:
     channels = part.channels()
     found = [
         _read(part, scope, grid, rows, days)
@@ -110,6 +117,9 @@ def _sheets(part: Part, scope: Scope) -> list[Sheet]:
         kept = [_whole_days(part, scope, read) for read in found]
     else:
         kept = [read.changed for read in found]
+    if scope.corrections:
+        for read, keep in zip(found, kept, strict=True):
+            _note_rest(part, read, keep, findings)
     made = (
         _sheet(part, scope, channels, read, keep) for read, keep in zip(found, kept, strict=True)
     )
@@ -138,22 +148,29 @@ def _together(
 def _read(part: Part, scope: Scope, grid: journal.Grid, rows: Ints, days: Sequence[int]) -> _Read:
     """Rows over days, and which of their slots are newer than what they are asked since."""
     ids, place = np.unique(part.channel[rows], return_inverse=True)
-    table = journal.days_read(grid, ids.tolist(), days, horizon=scope.number)
-    slots = DAY // grid[0]
-    since = np.full((len(ids), len(days)), NOT_ASKED)
-    asked = np.isin(part.day_channel, ids) & np.isin(part.day, days)
-    where = np.searchsorted(ids, part.day_channel[asked]), np.searchsorted(days, part.day[asked])
-    since[where] = part.day_since[asked]
+    table, (newer, rest), since = newer_of(part, scope, grid, ids, days)
     status = np.zeros(table.counts.shape, np.uint16) if table.status is None else table.status
-    newer = table.numbers > np.repeat(since, slots, axis=1)
     if len(ids) != len(rows) or (place != np.arange(len(rows))).any():
-        newer, status = newer[place], status[place]
+        newer, rest, status, since = newer[place], rest[place], status[place], since[place]
         table = replace(table, counts=table.counts[place], numbers=table.numbers[place])
     ends = table.ends
     within = (ends > part.opened[rows][:, None]) & (ends <= part.closed[rows][:, None])
     within &= status & ABSENT == 0
     starts = np.concatenate([_starts(day, grid) for day in days])
-    return _Read(rows, starts, replace(table, status=status), newer & within, within)
+    made = replace(table, status=status)
+    return _Read(rows, days, starts, made, newer & within, within, rest & within, since)
+
+
+def _note_rest(part: Part, read: _Read, keep: Flags, findings: Findings) -> None:
+    """The channel-days that hold something new which is not sent with the corrections."""
+    left = read.rest & ~keep
+    if not left.any():
+        return
+    row, at = np.nonzero(left.reshape(*read.since.shape, -1).any(axis=2))
+    days = np.array(read.days, np.int64)
+    mine = read.rows[row]
+    columns = (part.device[part.stay[mine]], part.channel[mine], days[at], read.since[row, at])
+    findings.days.append(np.array(columns, np.int64))
 
 
 def _starts(day: int, grid: journal.Grid) -> Ints:

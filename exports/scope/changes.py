@@ -6,7 +6,7 @@ The work goes with what arrived since, not with what is stored.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from exports.scope.asked import Scope
 from exports.scope.frozen import Read
 
 ASKED = 20_000  # ids in one query
+NEWEST = 1 << 62  # no batch has a higher number
 FAR = 2 * DAY  # more than a day's border can lie from UTC's, and a day more
 _NONE = np.zeros(0, np.int64)
 Batches = list[tuple[int, date]]  # primary key, month of receipt
@@ -34,6 +35,7 @@ class Changes:
     channel: Ints = field(default_factory=lambda: _NONE)
     day: Ints = field(default_factory=lambda: _NONE)
     since: Ints = field(default_factory=lambda: _NONE)
+    sent: Ints = field(default_factory=lambda: _NONE)
     owner: Ints = field(default_factory=lambda: _NONE)
     reads: tuple[Read, ...] = ()
     events: Ints = field(default_factory=lambda: _NONE)
@@ -46,6 +48,24 @@ class Changes:
         owners = [self.owner, self.event_owner, [read.device for read in self.reads]]
         found: list[int] = np.unique(np.concatenate(owners)).astype(np.int64).tolist()
         return found
+
+    def but_for(self, devices: Sequence[int]) -> "Changes":
+        """The same without these devices."""
+        if not len(devices):
+            return self
+        days, events = ~np.isin(self.owner, devices), ~np.isin(self.event_owner, devices)
+        out = set(devices)
+        return replace(
+            self,
+            channel=self.channel[days],
+            day=self.day[days],
+            since=self.since[days],
+            sent=self.sent[days],
+            owner=self.owner[days],
+            reads=tuple(read for read in self.reads if read.device not in out),
+            events=self.events[events],
+            event_owner=self.event_owner[events],
+        )
 
     def hull(self) -> tuple[int, int]:
         """A stretch of time that all of it lies in, epoch seconds."""
@@ -64,7 +84,7 @@ def changed_since(scope: Scope) -> bool:
 
     False is certain; after True the run may still find nothing.
     """
-    return bool(scope.extra or scope.extra_reads or batches_since(scope))
+    return bool(scope.extra or scope.extra_reads or scope.extra_events or batches_since(scope))
 
 
 def changes_of(scope: Scope) -> Changes:
@@ -75,12 +95,12 @@ def changes_of(scope: Scope) -> Changes:
     if since < journal.base_number():
         raise journal.HorizonGone(f"what changed since batch {since} is no longer kept")
     batches = batches_since(scope)
-    channel, day, after, owner = _days(scope, since, batches) if scope.intervals else (_NONE,) * 4
+    days = _days(scope, since, batches) if scope.intervals else (_NONE,) * 5
     reads = _reads(scope, since, batches) if scope.registers else ()
-    events = _events(scope, batches) if scope.events else []
+    events = _events(scope, since, batches) if scope.events else []
     times = [int(time.timestamp()) for _, _, time in events]
     return Changes(
-        *(channel, day, after, owner, reads),
+        *(*days, reads),
         np.array([pk for pk, _, _ in events], np.int64),
         np.array([device for _, device, _ in events], np.int64),
         *(min(times, default=0), max(times, default=0)),
@@ -102,25 +122,29 @@ def _date(received: Any) -> date:
     return date.fromisoformat(str(received)[:10])
 
 
-def _days(scope: Scope, since: int, batches: Batches) -> tuple[Ints, Ints, Ints, Ints]:
-    """Channel-days with entries of these batches and those owed, each once: since the lowest."""
+def _days(scope: Scope, since: int, batches: Batches) -> tuple[Ints, ...]:
+    """Channel-days with entries of these batches and those owed, each once: channel, day, the
+    lowest number since, the lowest up to which changes were sent, device."""
     found = _journal_days(batches)
     pairs = np.array(found, np.int64).reshape(-1, 2)
-    owed = np.array(list(scope.extra), np.int64).reshape(-1, 3)
+    owed = np.array(list(scope.extra), np.int64).reshape(-1, 4)
     channel = np.concatenate((pairs[:, 0], owed[:, 0]))
     day = np.concatenate((pairs[:, 1], owed[:, 1]))
     after = np.concatenate((np.full(len(pairs), since), owed[:, 2]))
+    sent = np.concatenate((np.full(len(pairs), since), owed[:, 2:].max(axis=1, initial=0)))
     near = (day * DAY > scope.first - FAR) & (day * DAY < scope.last + FAR)
-    channel, day, after = channel[near], day[near], after[near]
+    channel, day, after, sent = channel[near], day[near], after[near], sent[near]
     owners = _owners(scope, np.unique(channel).tolist())
     known = np.isin(channel, owners[0])
-    channel, day, after = channel[known], day[known], after[known]
-    order = np.lexsort((after, day, channel))
-    channel, day, after = channel[order], day[order], after[order]
+    order = np.flatnonzero(known)[np.lexsort((day[known], channel[known]))]
+    channel, day, after, sent = channel[order], day[order], after[order], sent[order]
     first = np.ones(len(channel), bool)
     first[1:] = (np.diff(channel) != 0) | (np.diff(day) != 0)
-    channel, day, after = channel[first], day[first], after[first]
-    return channel, day, after, owners[1][np.searchsorted(owners[0], channel)]
+    starts = np.flatnonzero(first)
+    if len(starts):
+        after, sent = np.minimum.reduceat(after, starts), np.minimum.reduceat(sent, starts)
+    channel, day = channel[first], day[first]
+    return channel, day, after, sent, owners[1][np.searchsorted(owners[0], channel)]
 
 
 def journal_days_sql(batches: Batches) -> tuple[str, list[Any]]:
@@ -162,17 +186,18 @@ def _owners(scope: Scope, channels: Sequence[int]) -> tuple[Ints, Ints]:
 
 def _reads(scope: Scope, since: int, batches: Batches) -> tuple[Read, ...]:
     """Register reads that these batches brought and those owed, each once: since the lowest."""
-    lowest: dict[tuple[int, str, datetime], int] = {}
+    lowest: dict[tuple[int, str, datetime], tuple[int, int]] = {}
     entries = RegisterEntry.objects.filter(batch_id__in=sql.id_set([pk for pk, _ in batches]))
     rows = entries.order_by().values_list("device_id", "read_type", "time").distinct()
     for key in rows.iterator() if batches else ():
-        lowest[key] = since
-    for device, read_type, time, after in scope.extra_reads:
+        lowest[key] = since, since
+    for device, read_type, time, after, sent in scope.extra_reads:
         key = (device, read_type, time)
-        lowest[key] = min(after, lowest.get(key, after))
+        old = lowest.get(key, (NEWEST, NEWEST))
+        lowest[key] = min(after, old[0]), min(max(after, sent), old[1])
     return tuple(
-        Read(device, read_type, _micros(time), after)
-        for (device, read_type, time), after in sorted(lowest.items())
+        Read(device, read_type, _micros(time), *numbers)
+        for (device, read_type, time), numbers in sorted(lowest.items())
         if scope.first <= time.timestamp() <= scope.last
     )
 
@@ -181,10 +206,20 @@ def _micros(time: datetime) -> int:
     return int(time.timestamp()) * 1_000_000 + time.microsecond
 
 
-def _events(scope: Scope, batches: Batches) -> list[tuple[int, int, datetime]]:
-    """Primary key, device and time of the events that these batches brought."""
-    if not batches:
-        return []
-    found = Event.objects.filter(batch_id__in=sql.id_set([pk for pk, _ in batches]))
-    rows = found.order_by("pk").values_list("pk", "device_id", "time")
-    return [row for row in rows if scope.first <= row[2].timestamp() < scope.last]
+def _events(scope: Scope, since: int, batches: Batches) -> list[tuple[int, int, datetime]]:
+    """Primary key, device and time of the events that these batches brought, and of those owed."""
+    found: set[tuple[int, int, datetime]] = set()
+    columns = ("pk", "device_id", "time")
+    if batches:
+        brought = Event.objects.filter(batch_id__in=sql.id_set([pk for pk, _ in batches]))
+        found.update(brought.order_by().values_list(*columns))
+    if scope.extra_events:
+        owed = Event.objects.filter(
+            device_id__in=sql.id_set(scope.extra_events),
+            batch__number__gt=min(scope.extra_events.values()),
+            batch__number__lte=since,
+        )
+        for *row, number in owed.order_by().values_list(*columns, "batch__number"):
+            if number > scope.extra_events[row[1]]:
+                found.add((row[0], row[1], row[2]))
+    return [row for row in sorted(found) if scope.first <= row[2].timestamp() < scope.last]

@@ -12,6 +12,7 @@ from devices.readings import Channel, DeviceInfo, Frame, Sheet
 from exports.scope import changed, happened
 from exports.scope.asked import Scope
 from exports.scope.common import arrivals_of, grids_of
+from exports.scope.findings import Findings
 from exports.scope.frozen import Part, slices, unpack
 
 FRAME_CELLS = 250_000  # slots a frame holds at most, about
@@ -22,15 +23,19 @@ def devices_of(data: bytes) -> Sequence[DeviceInfo]:
     return unpack(data).devices()
 
 
-def frames_read(data: bytes, scope: Scope) -> Iterator[Frame]:
+def frames_read(data: bytes, scope: Scope, findings: Findings | None = None) -> Iterator[Frame]:
     """A frozen part's frames, of bounded size, in the file's order.
 
     `scope` as it was frozen, with its horizon. Of changes, devices that nothing changed of are
-    left out, and so are frames without any.
+    left out, and so are frames without any. `findings` takes what is noticed beside.
     """
     part = unpack(data)
+    findings = Findings() if findings is None else findings
     for piece in slices(part, _ends(part, scope)):
-        frame = _frame(piece, scope) if scope.since is None else changed.frame(piece, scope)
+        if scope.since is None:
+            frame: Frame | None = _frame(piece, scope)
+        else:
+            frame = changed.frame(piece, scope, findings)
         if frame is not None:
             yield frame
 

@@ -66,7 +66,7 @@ def parts_freeze(
 
 def _changed(scope: Scope, devices_a_part: int) -> list[Frozen]:
     """The parts of what changed, over as much of the period as it lies in."""
-    changes = changes_of(scope)
+    changes = changes_of(scope).but_for(scope.without)
     ids = changes.devices()
     if not ids:
         return []
@@ -282,6 +282,7 @@ def _concerned(part: Part, scope: Scope, changes: Changes) -> Part:
         day_channel=changes.channel[days],
         day=changes.day[days],
         day_since=changes.since[days],
+        day_sent=changes.sent[days],
         events=changes.events[np.isin(changes.event_owner, list(mine))],
         reads=tuple(read for read in changes.reads if read.device in mine),
     )

@@ -20,19 +20,21 @@ from devices import blocks
 from devices.readings import Channel, Ints
 from devices.rosters import Roster
 
-VERSION = 1
+VERSION = 2
 LEVEL = 1  # most columns are constant or rise by one; more effort gains little
 LIST = "\x1f"  # between the groups of a device: no identifier holds it
 _NONE = np.zeros(0, np.int64)
 
 
 class Read(NamedTuple):
-    """A register read that may have changed: whose, which, when (µs since 1970), since when."""
+    """A register read that may have changed: whose, which, when (µs since 1970), since when, and
+    up to when its changes have been sent."""
 
     device: int
     read_type: str
     time: int
     since: int
+    sent: int = 0
 
     @property
     def when(self) -> datetime:
@@ -47,8 +49,9 @@ class Part:
     Shapes: s stays, each a stretch (start, end] of a device: `infos` as columns of DeviceInfo,
     groups as one text; `device` primary keys, `start`, `end` epoch seconds, (s,). c channels:
     `channel` primary keys, `stay` and `kind` places in the stays and kinds, `opened`, `closed`
-    epoch seconds, (c,). k changed channel-days: `day_channel`, `day`, `day_since`, (k,).
-    `kinds`: what a channel measures, as `kind_text` writes it. `events`: primary keys.
+    epoch seconds, (c,). k changed channel-days: `day_channel`, `day`, `day_since` and
+    `day_sent`, (k,). `kinds`: what a channel measures, as `kind_text` writes it. `events`:
+    primary keys.
     """
 
     infos: tuple[Sequence[str], ...]
@@ -64,6 +67,7 @@ class Part:
     day_channel: Ints = field(default_factory=lambda: _NONE)
     day: Ints = field(default_factory=lambda: _NONE)
     day_since: Ints = field(default_factory=lambda: _NONE)
+    day_sent: Ints = field(default_factory=lambda: _NONE)
     events: Ints = field(default_factory=lambda: _NONE)
     reads: tuple[Read, ...] = ()
 
@@ -133,10 +137,11 @@ def pack(part: Part) -> bytes:
 
 def unpack(data: bytes) -> Part:
     """The part of some bytes; ValueError when they are none of ours."""
-    if data[:1] != bytes((VERSION,)):
+    if data[:1] not in (b"\1", bytes((VERSION,))):
         raise ValueError(f"a frozen part of version {data[:1].hex()}, not {VERSION:02x}")
     packed = _decode(zlib.decompress(memoryview(data)[1:]))
     columns = {name: _sums(column) for name, column in packed.columns.items()}
+    columns.setdefault("day_sent", columns["day_since"])  # version 1 knew no corrections
     infos = tuple(map(_texts, packed.infos))
     return Part(infos=infos, kinds=tuple(packed.kinds), reads=tuple(packed.reads), **columns)
 
@@ -189,6 +194,7 @@ def slices(part: Part, ends: Sequence[int]) -> Iterator[Part]:
             day_channel=part.day_channel[days],
             day=part.day[days],
             day_since=part.day_since[days],
+            day_sent=part.day_sent[days],
             events=part.events,
             reads=tuple(read for read in part.reads if read.device in whose),
         )

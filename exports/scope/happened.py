@@ -1,6 +1,6 @@
 """What happened at a part's devices at single instants: register reads and events, by stay."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -12,9 +12,12 @@ from devices.storedreads import StoredRead, StoredReads
 from events.selectors import events_for_export
 from exports.formats.base import Billing
 from exports.scope.asked import Scope
+from exports.scope.findings import Findings
 from exports.scope.frozen import Part
+from exports.scope.newer import sent_at
 
 HOMES = ("service_point_id", "account_id", "premise_id", "transformer_id", "feeder_id")
+Key = tuple[int, str, datetime]
 Events = dict[int, list[Event]]
 
 
@@ -98,16 +101,52 @@ def _billed(part: Part, scope: Scope, rule: Billing) -> StoredReads:
     return StoredReads(found)
 
 
-def reads_changed(part: Part, scope: Scope) -> StoredReads:
-    """Register reads of the part that are newer than the number they are asked since, by stay."""
+def reads_changed(part: Part, scope: Scope, findings: Findings) -> StoredReads:
+    """Register reads of the part that are newer than the number they are asked since, by stay; of
+    corrections, those that were there then: the new ones are noted."""
     stays = _Stays(part, scope)
-    since = {(read.device, read.read_type, read.when): read.since for read in part.reads}
+    asked = {(read.device, read.read_type, read.when): read for read in part.reads}
+    standing = journal.registers_read_keys(list(asked), horizon=scope.number)
+    stood = _stood(
+        scope,
+        {
+            key: asked[key].since
+            for key, number, _ in standing
+            if number > asked[key].since
+            and (scope.corrections or asked[key].since < asked[key].sent)
+        },
+    )
     found: dict[int, list[StoredRead]] = {}
-    for key, number, read in journal.registers_read_keys(list(since), horizon=scope.number):
-        if number > since[key]:
-            for place in stays.at(key[0], read.time, scope.reads_at_end):
+    for key, number, read in standing:
+        places = list(stays.at(key[0], read.time, scope.reads_at_end))
+        since, sent = asked[key].since, max(asked[key].since, asked[key].sent)
+        if scope.billing is not None and scope.billing.read_types:
+            places = places if key[1] in scope.billing.read_types else []
+        if scope.windows:
+            wanted = number > sent_at(scope.windows, np.array([read.time.timestamp()]))[0]
+        elif key in stood:
+            wanted = number > sent
+        else:
+            wanted = number > since and not scope.corrections
+            if scope.corrections and places and number > since:
+                findings.reads[key[0]] = min(since, findings.reads.get(key[0], since))
+        if wanted:
+            for place in places:
                 found.setdefault(place, []).append(read)
     return StoredReads(found)
+
+
+def _stood(scope: Scope, asked: Mapping[Key, int]) -> set[Key]:
+    """Which of some reads were there, to be sent, at the number that they are asked since."""
+    if scope.windows:
+        return set()
+    found: set[Key] = set()
+    for since in sorted(set(asked.values()) - {0}):
+        keys = [key for key, own in asked.items() if own == since]
+        for key, number, _ in journal.registers_read_keys(keys, horizon=since):
+            if number > scope.began:
+                found.add(key)
+    return found
 
 
 def events(part: Part, scope: Scope) -> Events:

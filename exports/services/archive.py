@@ -142,7 +142,7 @@ def files_purge() -> int:
 def _work_purge() -> None:
     """Remove what workers left behind that died: parts of runs which have ended."""
     folders = {path.name: path for path in places.work_all() if path.name.isdigit()}
-    is_open = ExportRun.objects.filter(pk__in=list(folders), state__in=ExportRun.OPEN)
+    is_open = ExportRun.objects.filter(pk__in=list(folders), state__in=ExportRun.UNSENT)
     for name in folders.keys() - {str(pk) for pk in is_open.values_list("pk", flat=True)}:
         shutil.rmtree(folders[name], ignore_errors=True)
 
@@ -155,8 +155,8 @@ def purge_bound() -> int | None:
     from exports.models.definitions import SINCE_LAST
 
     limits = [
-        ExportRun.objects.filter(state__in=ExportRun.OPEN).aggregate(n=Min("horizon"))["n"],
-        ExportRun.objects.filter(state__in=ExportRun.OPEN).aggregate(n=Min("since"))["n"],
+        ExportRun.objects.filter(state__in=ExportRun.UNSENT).aggregate(n=Min("horizon"))["n"],
+        ExportRun.objects.filter(state__in=ExportRun.UNSENT).aggregate(n=Min("since"))["n"],
         ExportDefinition.objects.filter(period=SINCE_LAST, active=True).aggregate(n=Min("cursor"))[
             "n"
         ],

@@ -15,18 +15,22 @@ from devices.models import Device, FunctionalGroup
 from exports import formats, periods, schedules
 from exports.formats.base import FormatError, WriteContext
 from exports.hooks import MISSED, RUN_FAILED, alarm
-from exports.models import Destination, ExportDefinition, ExportRun
-from exports.scope import Selection
-from exports.services import scopes
-from exports.services.requests import BEGINNING, RunRequest, run_create, selection_of_run
+from exports.models import Destination, ExportDefinition, ExportRun, Hold
+from exports.scope import Selection, Window
+from exports.scope.definitions import selection_of
+from exports.services import holds, scopes
+from exports.services.corrections import NotNow, correction_scope
+from exports.services.gating import gate_of
+from exports.services.requests import (
+    RunRequest,
+    period_of_all,
+    run_create,
+    selection_of_run,
+)
 
 # What decides which readings are sent and how; a change of these is a new version.
 CONTENT = ("format", "options", "channels", "units", "zone", "on_error", "on_unsupported")
 LATE = timedelta(minutes=2)  # a scheduled time that is missed by more was not served in time
-
-
-class NotNow(ValueError):
-    """A run that cannot be asked for: the definition has one already, or none can be made."""
 
 
 @transaction.atomic
@@ -71,7 +75,7 @@ def definition_save(
 def _begin(definition: ExportDefinition, from_now: bool) -> None:
     """Where a new definition's cursor and numbers begin."""
     if from_now:
-        definition.cursor = journal.horizon()
+        definition.cursor = definition.began = journal.horizon()
     elif definition.is_flow:
         definition.cursor = journal.base_number()
     definition.next_seq = int((definition.options or {}).get("first_seq", 1))
@@ -89,16 +93,6 @@ def _before(definition: ExportDefinition) -> tuple[Selection, dict[str, Any]] | 
 
 def _content(definition: ExportDefinition) -> dict[str, Any]:
     return {name: getattr(definition, name) for name in CONTENT}
-
-
-def selection_of(definition: ExportDefinition) -> Selection:
-    """What a definition selects, as a run freezes it."""
-    return Selection(
-        tuple(definition.groups.order_by("code").values_list("code", flat=True)),
-        tuple(definition.devices.order_by("device_id").values_list("device_id", flat=True)),
-        tuple(definition.channels),
-        tuple(definition.units),
-    )
 
 
 def receiver_of(destinations: Sequence[Destination]) -> str:
@@ -120,24 +114,33 @@ def definition_run(
     due: datetime | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
+    corrections: bool = False,
 ) -> ExportRun:
-    """Ask for a run now, or as it was due; `start` and `end` in place of the definition's period.
+    """Ask for a run now, or as it was due; `start` and `end` in place of the definition's period;
+    `corrections`: of nothing but what changed after it was sent.
 
     One that waits already is returned instead of another, so pressing twice makes one file.
     ValueError, OptionError when no run can be made; IntegrityError for a key or due time again.
     """
     asked = due or timezone.now()
     if due is None and key is None and start is None:
-        waiting = definition.runs.filter(state=ExportRun.State.QUEUED, due=None, original=None)
-        if found := waiting.filter(since__isnull=not definition.is_since_last).first():
+        waiting = definition.runs.filter(
+            state=ExportRun.State.QUEUED, due=None, original=None, corrections=corrections
+        )
+        since_any = not definition.is_since_last and not corrections
+        if found := waiting.filter(since__isnull=since_any).first():
             return found
-    since = None
-    if start is not None and end is not None:
+    since, windows = None, []
+    if corrections:
+        if start is not None:
+            raise NotNow("A correction file has no period: it holds what changed after it was sent")
+        since, windows, period = correction_scope(definition)
+    elif start is not None and end is not None:
         if definition.is_flow:
             raise NotNow(f"{definition} sends what arrives; export a period by another definition")
         period = (start, end)
     elif definition.is_since_last:
-        since, period = definition.cursor, (BEGINNING, timezone.now() + timedelta(days=1))
+        since, period = definition.cursor, period_of_all()
     else:
         period = definition_period(definition, asked)
     destinations = list(definition.destinations.all())
@@ -148,11 +151,14 @@ def definition_run(
         selection=selection_of(definition),
         options=definition.options,
         zone=definition.zone,
-        mode="OR" if since is None else "IN",
+        mode="CO" if corrections else "OR" if since is None else "IN",
         name=definition.name,
         on_error=definition.on_error,
         on_unsupported=definition.on_unsupported,
         since=since,
+        corrections=corrections,
+        windows=windows,
+        gate=None if corrections else gate_of(definition),
         definition=definition,
         destined=bool(destinations),
         receiver=receiver_of(destinations),
@@ -162,6 +168,14 @@ def definition_run(
         due=due,
     )
     return run_create(request, user=user, api_key=api_key, key=key)
+
+
+def released_send(definition: ExportDefinition, *, user: Any = None) -> list[ExportRun]:
+    """Send what is released of an export: by its next run, or one of its own for each period."""
+    if not definition.is_since_last:
+        return holds.released_send(definition, user=user)
+    released = definition.holds.filter(state=Hold.State.RELEASED, device__isnull=False)
+    return [definition_run(definition, user=user)] if released.exists() else []
 
 
 def definition_period(definition: ExportDefinition, asked: datetime) -> periods.Period:
@@ -224,6 +238,9 @@ def run_again(run: ExportRun, *, user: Any = None) -> ExportRun:
             priority=run.priority,
             trigger=ExportRun.Trigger.HAND,
             since=run.since,
+            corrections=run.corrections,
+            windows=[Window(*window) for window in run.windows],
+            gate=run.selection.get("gate"),
         ),
         user=user,
     )
@@ -268,6 +285,8 @@ def _definition_due(definition: ExportDefinition, now: datetime) -> bool:
             return False
         try:
             with transaction.atomic():
+                if not definition.is_since_last:
+                    holds.released_send(definition)
                 definition_run(definition, trigger=ExportRun.Trigger.SCHEDULE, due=due)
         except IntegrityError:
             return False  # this time has its run already

@@ -18,6 +18,7 @@ from exports.failpoints import point
 from exports.formats.base import Format, Tally, WriteContext
 from exports.models import Delivery, ExportDefinition, ExportRun, RunFile
 from exports.services import backlog
+from exports.services.holds import holds_settle, may_be_held
 from exports.services.names import file_names
 from exports.services.requests import context_of
 from exports.services.wake import wake_deliver
@@ -52,7 +53,7 @@ def run_join(run: ExportRun) -> None:
 def run_joins_ahead(run: ExportRun) -> bool:
     """Whether a run's one file can be begun, because others are busy with the last of its parts."""
     half = run.parts_total >= AHEAD_PARTS and 2 * run.parts_done >= run.parts_total
-    if not half or run.parts_done == run.parts_total or run.is_flow:
+    if not half or run.parts_done == run.parts_total or run.is_flow or may_be_held(run):
         return False
     if run.lease_until is not None and not leases.is_gone(run.worker):
         return False
@@ -205,10 +206,11 @@ def _run_commit(
         missing=tally.missing,
         warnings=tally.warnings.lines(),
     )
-    if run.since is not None and run.definition_id and not run.original_id:
+    held = holds_settle(run, left_out)
+    if run.moves_cursor:
         _cursor_move(run, tally.records)
         if not run.is_flow:
-            backlog.backlog_settle(run, left_out)
+            backlog.backlog_settle(run, [*left_out, *held])
     deliveries_create(run)
     if state == ExportRun.State.EMPTY and run.trigger == ExportRun.Trigger.FLOW:
         run.delete()  # what arrived was none of this export's: nothing to tell of

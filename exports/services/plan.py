@@ -14,7 +14,8 @@ from exports.failpoints import point
 from exports.formats.base import Format
 from exports.models import Backlog, ExportRun, RunPart
 from exports.scope import Frozen, Scope, parts_freeze
-from exports.services import backlog, flows
+from exports.services import backlog, corrections, flows
+from exports.services.holds import holds_plan
 from exports.services.requests import context_of, scope_of
 from exports.services.wake import wake_run
 
@@ -37,10 +38,12 @@ def run_plan(run: ExportRun) -> None:
     ValueError when the run is over the definition's limit of meters.
     """
     form = formats.get(run.format)
+    holds_plan(run)
     with sql.view():
         if not run.original_id:
             run.horizon = journal.horizon()
             run.since = _cursor(run)
+            corrections.correction_plan(run)
         owed = [] if run.is_flow else backlog.backlog_for_run(run)
         if run.original_id:
             frozen = _frozen_again(run)
@@ -65,6 +68,11 @@ def run_plan(run: ExportRun) -> None:
             horizon=run.horizon,
             since=run.since,
             options=run.options,
+            windows=run.windows,
+            selection=run.selection,
+            start=run.start,
+            end=run.end,
+            original_batch=run.original_batch,
             first_received=run.first_received,
             expected=expected,
             parts_total=len(frozen),
@@ -77,7 +85,7 @@ def run_plan(run: ExportRun) -> None:
 
 def _cursor(run: ExportRun) -> int | None:
     """How far the definition has come by now: a run may have waited for the one before it."""
-    if run.since is None or run.definition is None:
+    if run.since is None or run.definition is None or run.windows:
         return run.since
     run.definition.refresh_from_db(fields=["cursor", "next_seq", "version"])
     return run.definition.cursor
@@ -85,7 +93,10 @@ def _cursor(run: ExportRun) -> int | None:
 
 def _frozen(run: ExportRun, form: Format, owed: Sequence[Backlog]) -> list[Frozen]:
     options = context_of(run, form).options
-    scope = scope_of(run, form, options, **backlog.extra_for_rows(owed, run.horizon))
+    extra = backlog.extra_for_rows(owed, run.horizon)
+    if run.corrections and run.moves_cursor:
+        extra["without"] = corrections.held_devices(run.definition)
+    scope = scope_of(run, form, options, **extra)
     return list(parts_freeze(scope, part_devices(scope)))
 
 

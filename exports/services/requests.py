@@ -1,6 +1,6 @@
 """Runs as they are asked for: made, named, seen again from their row alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from exports import formats
 from exports.formats.base import Format, WriteContext
 from exports.models import ExportDefinition, ExportRun
 from exports.models.definitions import BILL_WITHOUT_PERIOD
-from exports.scope import Scope, Selection
+from exports.scope import Scope, Selection, Window
 from exports.services.wake import wake_run
 
 ALL = Selection()
@@ -21,11 +21,18 @@ ALL = Selection()
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+def period_of_all() -> tuple[datetime, datetime]:
+    """The period of a run of what is new: whole seconds, as some formats ask for."""
+    return BEGINNING, timezone.now().replace(microsecond=0) + timedelta(days=1)
+
+
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     """What is to be exported, for whom, and how. Times are aware; the end is exclusive.
 
-    `since`: only what batches numbered above it brought, whatever day it is of.
+    `since`: only what batches numbered above it brought, whatever day it is of; of that with
+    `corrections` only what changed after it was sent (`windows`: of an export of periods).
+    `gate`: as `gating.gate_of` gives it.
     """
 
     format: str
@@ -39,6 +46,9 @@ class RunRequest:
     on_error: str = "stop"
     on_unsupported: str = "skip"
     since: int | None = None
+    corrections: bool = False
+    windows: Sequence[Window] = ()
+    gate: Mapping[str, Any] | None = None
     definition: ExportDefinition | None = None
     original: ExportRun | None = None
     destined: bool = False
@@ -61,7 +71,7 @@ def run_create(
     options = form.options_clean(request.options or {}, "write")
     if request.end <= request.start:
         raise ValueError("the period's end must lie after its start")
-    if request.since is not None and form.billing(options):
+    if request.since is not None and not request.windows and form.billing(options):
         raise ValueError(BILL_WITHOUT_PERIOD)
     run = _with_batch_id(
         ExportRun(
@@ -80,10 +90,13 @@ def run_create(
                 **asdict(request.selection),
                 "on_error": request.on_error,
                 "on_unsupported": request.on_unsupported,
+                "gate": request.gate,
             },
             start=request.start,
             end=request.end,
             since=request.since,
+            corrections=request.corrections,
+            windows=[list(window) for window in request.windows],
             horizon=request.original.horizon if request.original else None,
             zone=request.zone,
             mode=request.mode,
@@ -172,6 +185,9 @@ def scope_of(run: ExportRun, form: Format, options: Mapping[str, Any], **more: A
         since=run.since,
         grain=form.since,
         zone=run.zone,
+        corrections=run.corrections,
+        windows=[Window(*window) for window in run.windows],
+        began=run.definition.began if run.definition else 0,
         **more,
     )
 

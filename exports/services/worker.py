@@ -21,9 +21,9 @@ from exports.assemble import SegmentDamaged
 from exports.failpoints import point
 from exports.formats.base import FormatError
 from exports.hooks import RUN_FAILED, alarm
-from exports.models import ExportRun, RunPart
+from exports.models import ExportRun, Hold, RunPart
 from exports.naming import NameRefused
-from exports.services import backlog
+from exports.services import backlog, holds
 from exports.services.join import FileWrong, run_join, run_join_ahead, run_joins_ahead
 from exports.services.plan import run_is_late, run_plan
 from exports.services.write import part_write, run_written
@@ -169,6 +169,7 @@ def _run_end(run: ExportRun, state: str, error: str, *, mine: bool = False) -> b
         if not ended:
             return False
         backlog.backlog_release(run)
+        holds.released_free(run)
     if state == State.FAILED:
         address = reverse("admin:exports_exportrun_change", args=[run.pk])
         alarm(RUN_FAILED, f"Export {run.name or run.format} failed", text=error, link=address)
@@ -176,7 +177,10 @@ def _run_end(run: ExportRun, state: str, error: str, *, mine: bool = False) -> b
 
 
 def run_cancel(run: ExportRun) -> bool:
-    """Ask that a run be ended; False when its files are being finished or it has ended."""
+    """Ask that a run be ended; False when its files are being finished or it has ended. One that
+    is held ends at once."""
+    if run.state == State.HELD:
+        return holds.run_drop(run, Hold.State.DROPPED, "")
     asked = ExportRun.objects.filter(pk=run.pk, state__in=ExportRun.OPEN).exclude(phase=Phase.JOIN)
     return bool(asked.update(cancel_asked=True))
 

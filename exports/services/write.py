@@ -13,8 +13,10 @@ from exports.collector import collector_resting
 from exports.failpoints import point
 from exports.models import ExportRun, RunPart
 from exports.replica import replica_or_primary
-from exports.scope import frames_read
+from exports.scope import Findings, frames_read
 from exports.services import flows
+from exports.services.gating import gated
+from exports.services.holds import run_hold
 from exports.services.requests import context_of, scope_of
 
 
@@ -26,9 +28,9 @@ def part_write(run: ExportRun, part: RunPart) -> None:
     """
     path = places.work(run.pk) / f"{part.position:06}-{part.attempts}-{os.getpid()}.part"
     with leases.held(part) as lost, path.open("wb") as out:
-        segments, by_replica = replica_or_primary(
+        (segments, findings), by_replica = replica_or_primary(
             None if run.is_flow else run.horizon,  # a flow's rows are kept with its part
-            lambda: part_segments(run, part, out, path),
+            lambda: _segments_and_findings(run, part, out, path),
             out,
         )
         if lost.is_set():
@@ -40,23 +42,35 @@ def part_write(run: ExportRun, part: RunPart) -> None:
         done=True,
         path=path.name,
         segments=[segment.stored() for segment in segments],
+        findings=findings.as_dict(),
         replica=by_replica,
     )
     ExportRun.objects.filter(pk=run.pk).update(parts_done=F("parts_done") + 1)
     point("part stored")
 
 
-def part_segments(run: ExportRun, part: RunPart, out: BinaryIO, path: Path) -> list[Segment]:
+def _segments_and_findings(
+    run: ExportRun, part: RunPart, out: BinaryIO, path: Path
+) -> tuple[list[Segment], Findings]:
+    findings = Findings()
+    return part_segments(run, part, out, path, findings), findings
+
+
+def part_segments(
+    run: ExportRun, part: RunPart, out: BinaryIO, path: Path, findings: Findings | None = None
+) -> list[Segment]:
     """The bytes of a part, from what its run froze. FormatError, OSError."""
     if run.is_flow:
         return flows.rows_write(part, out, path)
     form = formats.get(run.format)
     ctx = context_of(run, form)
+    findings = Findings() if findings is None else findings
+    frames = frames_read(bytes(part.data), scope_of(run, form, ctx.options), findings)
     with collector_resting():
         return segments_write(
             form,
             ctx,
-            frames_read(bytes(part.data), scope_of(run, form, ctx.options)),
+            gated(run, part, frames, findings),
             out,
             path=path,
             part=part.position,
@@ -65,10 +79,12 @@ def part_segments(run: ExportRun, part: RunPart, out: BinaryIO, path: Path) -> l
 
 
 def run_written(run: ExportRun) -> bool:
-    """Let a run go on to its last phase once all parts are written; whether it did. Not while its
-    file is being put together already."""
+    """Let a run go on to its last phase once all parts are written, or hold it; whether it did.
+    Not while its file is being put together already."""
     if run.parts.filter(done=False).exists():
         return False
+    if run_hold(run):
+        return True
     return bool(
         ExportRun.objects.filter(leases.free(run), pk=run.pk, phase=ExportRun.Phase.WRITE).update(
             phase=ExportRun.Phase.JOIN, worker="", lease_until=None

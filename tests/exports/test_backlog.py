@@ -1,16 +1,21 @@
 """Promise P2: what a since-last export has covered is sent once, or listed as owed."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from devices import journal
+from devices.blocks import day_date
 from devices.models import Device, FunctionalGroup, Membership
+from devices.readings import Status
 from devices.services.memberships import MembershipChange, memberships_changed
 from exports import services
-from exports.models import Backlog, ExportDefinition, ExportRun
+from exports.coverage import Days, State as Covered, coverage_read
+from exports.models import Backlog, ExportDefinition, ExportRun, Hold
 from exports.services.scopes import subtract
+from tests.devices.factories import batch_post, entry_of
 from tests.exports.factories import (
     LONG_AGO,
     START,
@@ -26,6 +31,7 @@ from tests.exports.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("data_dir")]
 State = ExportRun.State
+CLERK = SimpleNamespace(get_username=lambda: "bill")
 
 
 def since(**fields) -> ExportDefinition:
@@ -250,13 +256,17 @@ def test_a_membership_edited_in_the_admin_is_noticed(client):
     steps=st.lists(
         st.one_of(
             st.tuples(st.just("post"), st.integers(0, 2), st.integers(0, 23), st.integers(0, 9)),
-            st.tuples(st.sampled_from(["run", "fold", "fail", "break", "mend"])),
+            st.tuples(st.just("doubt"), st.integers(0, 2), st.integers(0, 23), st.integers(10, 12)),
+            st.tuples(st.sampled_from(["run", "correct", "fold", "fail", "break", "mend"])),
+            st.just(("release",)),
         ),
-        max_size=14,
+        max_size=18,
     )
 )
 def test_whatever_happens_the_files_together_hold_the_latest_version_once(steps, request):
-    """Each file overlays the ones before it: what a receiver then has is what the store has."""
+    """Each file overlays the ones before it: what a receiver then has is what the store has. A
+    correction file holds only what was sent before, and all of it that has changed. Meters with a
+    doubtful value are held until they are released, or the value is put right."""
     from django.db import transaction
 
     class Undo(Exception):
@@ -272,39 +282,85 @@ def test_whatever_happens_the_files_together_hold_the_latest_version_once(steps,
 
 def _play(steps) -> None:
     channels = meters_make(3)
-    definition = since(on_error="skip_meter")
+    definition = since(on_error="skip_meter", gate="meter", gate_questionable=0)
     received: dict[tuple[str, str], str] = {}
-    for step in [*steps, ("mend",), ("run",)]:
-        if step[0] == "post":
-            readings_post([channels[step[1]]], slot=step[2], values=[step[3]])
+    broken = False
+    for step in [*steps, ("mend",), ("run",), ("release",), ("run",)]:
+        if step[0] in ("post", "doubt"):
+            day, slot = divmod(step[2] * 5, 24)  # on five days, so that some hold both
+            status = int(Status.QUESTIONABLE) if step[0] == "doubt" else 0
+            batch_post([entry_of(channels[step[1]], D + day, slot, [step[3]], status)])
         elif step[0] == "fold":
             journal.fold_all()
         elif step[0] == "break":
+            broken = True
             Device.objects.filter(device_id="D0002").update(meter_number="A,B")
         elif step[0] == "mend":
+            broken = False
             Device.objects.filter(device_id="D0002").update(meter_number="M0002")
+        elif step[0] == "release":
+            for hold in Hold.objects.filter(state=Hold.State.HELD):
+                services.hold_release(hold, user=CLERK, note="it is so")
         elif step[0] == "fail":
             run = services.definition_run(definition)
             services.work()
             services.run_cancel(run)
             work_all()
+        elif step[0] == "correct" and not definition.runs.filter(state=State.DONE).exists():
+            with pytest.raises(services.NotNow):
+                services.definition_run(definition, corrections=True)
         else:
-            run = run_now(definition)
-            if run.state == State.DONE:
-                sent = _triplets(file_text(run))
-                assert all(received.get(key) != value for key, value in sent.items())
-                received |= sent
-    start, end = D * 86400, (D + 1) * 86400
-    stored = {
-        (f"M{n:04}", f"2026031{4 + (end_ // 86400 - D)}{end_ % 86400 // 3600:02}00"): f"{count}"
+            run = run_now(definition, corrections=step[0] == "correct")
+            text = file_text(run) if run.state == State.DONE else ""
+            sent = {key: str(round(float(v) * 1000)) for key, v in _triplets(text).items()}
+            assert all(received.get(key) != value for key, value in sent.items())
+            if step[0] == "correct":
+                assert sent.keys() <= received.keys()
+            received |= sent
+            stored = _stored(channels)
+            held = definition.backlog.filter(reason="held").values_list("device__device_id")
+            held = {f"M{name[1:]}" for (name,) in held}
+            behind = {k for k in received if received[k] != stored[k] and k[0] not in held}
+            assert broken or not behind
+            definition.refresh_from_db()
+            _compare(definition, received, stored, held)
+    assert not Hold.objects.filter(state__in=Hold.OPEN).exists()
+    assert received == _stored(channels)
+    assert owed(definition) == []
+
+
+def _compare(definition, received, stored, held) -> None:
+    """The coverage page says of each meter and day what the files say."""
+    devices = list(Device.objects.order_by("device_id").values_list("pk", "device_id"))
+    days = Days(day_date(D), day_date(D + 5), "UTC")
+    seen = coverage_read(definition, devices, days)
+    for place, (_, name) in enumerate(devices):
+        for n, day in enumerate(days.dates):
+            first, last = f"{day:%Y%m%d}0000", f"{day + timedelta(days=1):%Y%m%d}0000"
+            mine = {k for k in stored if k[0] == f"M{name[1:]}" and first < k[1] <= last}
+            if any(k in received and received[k] != stored[k] for k in mine):
+                expected = Covered.CHANGED
+            elif mine - received.keys():
+                expected = Covered.PENDING
+            else:
+                expected = Covered.SENT if mine else Covered.MISSING
+            if f"M{name[1:]}" in held and expected in (Covered.CHANGED, Covered.PENDING):
+                expected = Covered.HELD
+            cell = seen.cell(place, n)
+            assert cell.state == expected
+            assert bool(cell.runs) == bool(mine & received.keys()) or expected != Covered.SENT
+
+
+def _stored(channels) -> dict[tuple[str, str], str]:
+    start, end = D * 86400, (D + 6) * 86400
+    return {
+        (f"M{n:04}", f"{datetime.fromtimestamp(end_, UTC):%Y%m%d%H%M}"): f"{count}"
         for n, series in enumerate(journal.series_read(channels, start, end))
         for end_, count, status in zip(
             series.ends.tolist(), series.counts.tolist(), series.status.tolist(), strict=True
         )
         if not status & 1
     }
-    milli = {key: str(round(float(value) * 1000)) for key, value in received.items()}
-    assert milli == stored
 
 
 def _triplets(text: str) -> dict[tuple[str, str], str]:

@@ -1,7 +1,9 @@
 """A part of a run as bytes: small, and the same part again."""
 
+import zlib
 from dataclasses import fields, replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -62,8 +64,16 @@ def test_a_fleet_of_plain_meters_is_small():
 
 
 def test_only_our_bytes_are_unpacked():
-    with pytest.raises(ValueError, match="version 02, not 01"):
-        unpack(b"\x02" + pack(part_of())[1:])
+    with pytest.raises(ValueError, match="version 03, not 02"):
+        unpack(b"\x03" + pack(part_of())[1:])
+
+
+def test_parts_from_before_corrections_were_known_are_read():
+    part = part_of(1, day_channel=np.array([1]), day=np.array([5]), day_since=np.array([7]))
+    packed = msgspec.msgpack.decode(zlib.decompress(pack(part)[1:]))
+    del packed["columns"]["day_sent"]
+    old = b"\x01" + zlib.compress(msgspec.msgpack.encode(packed))
+    assert same(unpack(old), replace(part, day_sent=np.array([7])))
 
 
 def test_a_line_feed_in_an_identifier_is_refused():
@@ -88,6 +98,7 @@ def test_slices_keep_what_is_theirs():
         day_channel=np.array([1, 3, 3]),
         day=np.array([5, 6, 7]),
         day_since=np.zeros(3, np.int64),
+        day_sent=np.zeros(3, np.int64),
         reads=reads,
     )
     one, rest = slices(part, [1, 3])

@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from exports.models import Delivery, Destination, ExportRun, InboxFile, ReaderSetting
+from exports.models import Delivery, Destination, ExportRun, Hold, InboxFile, ReaderSetting
 from tests.exports.factories import (
     definition_make,
     directory_make,
@@ -33,6 +33,10 @@ MATRIX = [
     ("exportdefinition_edit", "get", KEEPERS),
     ("exportdefinition_edit", "post", KEEPERS),
     ("exportdefinition_run", "post", DOERS),
+    ("exportdefinition_correct", "post", DOERS),
+    ("exportdefinition_coverage", "get", EVERYONE),
+    ("exportdefinition_coverage_csv", "get", DOERS),
+    ("exportdefinition_day", "get", EVERYONE),
     ("exportrun_changelist", "get", EVERYONE),
     ("exportrun_change", "get", EVERYONE),
     ("exportrun_progress", "get", EVERYONE),
@@ -42,6 +46,14 @@ MATRIX = [
     ("exportrun_rebuild", "post", DOERS),
     ("exportrun_add", "get", set()),
     ("exportrun_delete", "post", set()),
+    ("exportrun_meters", "get", DOERS),
+    ("exportdefinition_released", "post", DOERS),
+    ("hold_changelist", "get", EVERYONE),
+    ("hold_change", "get", EVERYONE),
+    ("hold_csv", "get", DOERS),
+    ("hold_release", "post", {B, A}),
+    ("hold_add", "get", set()),
+    ("hold_delete", "post", set()),
     ("destination_changelist", "get", EVERYONE),
     ("destination_change", "get", EVERYONE),
     ("destination_add", "get", KEEPERS),
@@ -84,14 +96,18 @@ def test_each_role_reaches_the_pages_that_are_its_own(client, settings, tmp_path
             format="cmep", name="a.cmep", bytes=1, taken=timezone.now(), put_aside=True
         ).pk,
         "readersetting": ReaderSetting.objects.create(format="cmep").pk,
+        "hold": Hold.objects.create(
+            definition=definition, run=run, start=run.start, end=run.end, reasons="so"
+        ).pk,
     }
     if role:
         log_in(client, role)
     wrong = []
     for name, method, allowed in MATRIX:
-        lists = ("changelist", "add", "next", "download")
+        lists = ("changelist", "add", "next", "download", "hold_csv")
         args = [] if name.endswith(lists) else [rows[name.split("_")[0]]]
         args += [1] if name.endswith("file") else []
+        args += ["D0000", "2026-03-14"] if name.endswith("day") else []
         answer = getattr(client, method)(url(name, *args))
         away = answer.status_code == 302 and answer.url.startswith("/login/")
         reached = answer.status_code in (200, 302) and not away

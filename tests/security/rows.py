@@ -31,7 +31,7 @@ from events.models import (
 from events.services.incidents import incidents_follow
 from events.services.routes import route_write
 from events.services.system import system_alarm_raise
-from exports.models import Delivery, InboxFile, ReaderSetting
+from exports.models import Delivery, Hold, InboxFile, ReaderSetting
 from tests.devices import fleet
 from tests.devices.imports.files import send
 from tests.events.arriving import arrive, outage, route_make
@@ -102,6 +102,9 @@ def rows_make(settings: Any, folder: Path) -> Rows:
             format="cmep", name="a.cmep", bytes=1, taken=now, put_aside=True
         ),
         "exports.readersetting": lambda: ReaderSetting.objects.create(format="cmep"),
+        "exports.hold": lambda: Hold.objects.create(
+            definition=definition, run=run, start=run.start, end=run.end, reasons="too few"
+        ),
     }
     found = {}
     for model in admin.site._registry:

@@ -11,6 +11,8 @@ from tests.security.ways import Way
 PARAMETERS: dict[str, Any] = {
     "app_label": "devices",
     "content_type_id": 1,
+    "day": "2026-03-14",
+    "device": "D0000",
     "device_id": "D0000",
     "extension": "csv",
     "kind": "devices",

@@ -15,12 +15,18 @@ POLL = 0.2  # seconds between two looks at a run that others work on
 
 
 class Command(BaseCommand):
-    help = "Run a saved export now: run NAME [--start T --end T]"
+    help = "Run a saved export now: run NAME [--start T --end T] [--mode correction]"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the export's name")
         parser.add_argument("--start", help="ISO time, or a date = its local midnight")
         parser.add_argument("--end", help="the same; exclusive; in place of the export's period")
+        parser.add_argument(
+            "--mode",
+            choices=["normal", "correction"],
+            default="normal",
+            help="correction: nothing but what changed after it was sent",
+        )
         parser.add_argument("--json", action="store_true", help="report as one JSON object")
 
     def handle(self, **given: Any) -> None:
@@ -44,4 +50,9 @@ class Command(BaseCommand):
         if given["start"]:
             zone = definition.zone or definition.schedule_clock
             period = {name: parse_time(given[name], zone) for name in ("start", "end")}
-        return services.definition_run(definition, trigger=ExportRun.Trigger.COMMAND, **period)
+        return services.definition_run(
+            definition,
+            trigger=ExportRun.Trigger.COMMAND,
+            corrections=given["mode"] == "correction",
+            **period,
+        )
