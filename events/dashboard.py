@@ -20,18 +20,24 @@ PERIOD = timedelta(hours=24)
 FEEDERS = 5
 
 
+def attention(request: HttpRequest) -> list[dict[str, Any]]:
+    """What somebody should look at, before what goes well; no card when there is nothing."""
+    rows = attention_rows(request.user.has_perm)
+    if not rows:
+        return []
+    return [
+        {
+            "title": "Wants attention",
+            "template": "events/cards/attention.html",
+            "size": "wide",
+            "context": {"rows": rows},
+        }
+    ]
+
+
 def cards(request: HttpRequest) -> list[dict[str, Any]]:
-    """Who is out, events by category, and what wants attention; as far as the user may look."""
+    """Who is out, and events by category; as far as the user may look."""
     found = []
-    if rows := attention_rows(request.user.has_perm):
-        found.append(
-            {
-                "title": "Wants attention",
-                "template": "events/cards/attention.html",
-                "size": "wide",
-                "context": {"rows": rows},
-            }
-        )
     if request.user.has_perm("events.view_incident"):
         found.append(_outages())
     if request.user.has_perm("events.view_event"):

@@ -115,7 +115,7 @@ TMS_TICKS = [  # what the scheduler does each minute
 ]
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
 TMS_DASHBOARD_CARDS = [
-    *("exports.dashboard.attention", "devices.dashboard.cards"),
+    *("exports.dashboard.attention", "events.dashboard.attention", "devices.dashboard.cards"),
     *("exports.dashboard.cards", "exports.dashboard.inbox", "events.dashboard.cards"),
 ]
 TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
