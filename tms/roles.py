@@ -24,7 +24,7 @@ DECIDE = "view change"
 LIST = "view download"
 RUN = "view run"
 TAKE = "view download"
-RELEASE = "view release"
+RELEASE = "view download release"
 NOTHING = ""
 
 # fmt: off
@@ -50,7 +50,7 @@ MATRIX: dict[str, tuple[str, str, str, str]] = {
     "events.eventalias":        (LOOK,    LOOK,    ALL,                ALL),
     "exports.exportdefinition": (LOOK,    RUN,       f"{ALL} run",        f"{ALL} run"),
     "exports.exportrun":        (LOOK,    TAKE,      TAKE,               TAKE),
-    "exports.hold":             (LOOK,    RELEASE,   LOOK,               RELEASE),
+    "exports.hold":             (LOOK,    RELEASE,   TAKE,               RELEASE),
     "exports.destination":      (LOOK,    LOOK,      ALL,                ALL),
     "exports.delivery":         (LOOK,    TAKE,      f"{DECIDE} download", f"{DECIDE} download"),
     "exports.inboxfile":        (LOOK,    TAKE,      TAKE,               TAKE),

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.html import format_html
 
 from devices import selectors as device_selectors
-from devices.admin.downloads import csv_response, safe_cell
-from devices.admin.pages import PageAdmin
+from exports.admin.lists import ListedAdmin, stamp
 from exports.models import Hold
 from exports.services.holds import hold_release
 
@@ -25,7 +21,7 @@ COLUMNS = (
 
 
 @admin.register(Hold)
-class HoldAdmin(PageAdmin):
+class HoldAdmin(ListedAdmin):
     list_display = ("what", "export", "why", "state_badge", "created", "decided_by", "sent")
     list_display_links = ("what",)
     list_filter = ("state", "definition")
@@ -33,6 +29,7 @@ class HoldAdmin(PageAdmin):
     search_help_text = "Beginning of a meter's device id."
     actions = ("release",)
     page_template = "exports/hold.html"
+    csv_columns = COLUMNS
     empty_hint = (
         "Nothing is held. An export holds meters, or a whole run, when its “Quality” says how many "
         "readings may be missing, estimated or questionable."
@@ -53,7 +50,6 @@ class HoldAdmin(PageAdmin):
     def get_urls(self):
         wrap = self.admin_site.admin_view
         own = [
-            path("download.csv", wrap(self.csv_view), name="exports_hold_csv"),
             path("<int:pk>/release/", wrap(self.release_view), name="exports_hold_release"),
         ]
         return own + super().get_urls()
@@ -63,10 +59,6 @@ class HoldAdmin(PageAdmin):
 
     def may_release(self, request: HttpRequest) -> bool:
         return request.user.has_perm("exports.release_hold")
-
-    def changelist_view(self, request, extra_context=None):
-        more = {"may_download": request.user.has_perm("exports.download_exportrun")}
-        return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def page_context(self, request, hold):
         return {
@@ -112,16 +104,15 @@ class HoldAdmin(PageAdmin):
             text = "is" if released == 1 else "are"
             messages.success(request, f"{released} {text} released, to be sent with the next run.")
 
-    # --- download -----------------------------------------------------------------------------
-    def csv_view(self, request: HttpRequest) -> HttpResponse:
-        """What the list shows, all of it."""
-        if not (
-            self.has_view_permission(request)
-            and request.user.has_perm("exports.download_exportrun")
-        ):
-            raise PermissionDenied
-        changelist = self.get_changelist_instance(request)
-        return csv_response("held.csv", COLUMNS, _csv_rows(changelist.queryset.order_by("-pk")))
+    def csv_cells(self, hold):
+        return (
+            *(hold.definition.name, hold.run.batch_id),
+            hold.device.device_id if hold.device else "",
+            *(stamp(hold.start), stamp(hold.end), hold.state, hold.reasons),
+            *(hold.readings, hold.missing, hold.estimated, hold.questionable),
+            *(stamp(hold.created), hold.decided_by, stamp(hold.decided), hold.note),
+            "" if hold.sent_in is None else hold.sent_in.batch_id,
+        )
 
     # --- columns ------------------------------------------------------------------------------
     @admin.display(description="meter or run")
@@ -147,17 +138,3 @@ class HoldAdmin(PageAdmin):
             return ""
         address = reverse("admin:exports_exportrun_change", args=[hold.sent_in_id])
         return format_html('<a href="{}">{}</a>', address, hold.sent_in.batch_id)
-
-
-def _csv_rows(rows: QuerySet[Hold]) -> Iterator[list[str]]:
-    for hold in rows.iterator(chunk_size=1000):
-        cells = (
-            *(hold.definition.name, hold.run.batch_id),
-            hold.device.device_id if hold.device else "",
-            *(f"{hold.start:%FT%TZ}", f"{hold.end:%FT%TZ}", hold.state, hold.reasons),
-            *(hold.readings, hold.missing, hold.estimated, hold.questionable),
-            *(f"{hold.created:%FT%TZ}", hold.decided_by),
-            *("" if hold.decided is None else f"{hold.decided:%FT%TZ}", hold.note),
-            "" if hold.sent_in is None else hold.sent_in.batch_id,
-        )
-        yield [safe_cell(cell) for cell in cells]

@@ -341,7 +341,7 @@ def test_the_work_list_is_searched_released_and_downloaded(looking):
         "the field crew was there"
         in looking.get(reverse("admin:exports_hold_change", args=[pks[0]])).content.decode()
     )
-    answer = looking.get(reverse("admin:exports_hold_csv") + "?state__exact=released")
+    answer = looking.get(reverse("admin:exports_hold_download") + "?state__exact=released")
     rows = list(csv.DictReader(b"".join(answer.streaming_content).decode().splitlines()))
     assert [(row["meter"], row["note"]) for row in rows] == [
         ("D0001", "the field crew was there"),

@@ -96,7 +96,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "admin:exports_exportrun_progress": (ALL, ALL),
     "admin:exports_exportrun_file": (DOERS, DOERS),
     "admin:exports_exportrun_meters": (DOERS, DOERS),
-    "admin:exports_hold_csv": (DOERS, DOERS),
+    "admin:exports_hold_download": (DOERS, DOERS),
     "admin:exports_hold_release": (NOBODY, "BA"),
     "admin:exports_exportrun_cancel": (NOBODY, DOERS),
     "admin:exports_exportrun_again": (NOBODY, DOERS),
