@@ -16,6 +16,7 @@ from devices.models import FunctionalGroup, Heartbeat
 BEHIND = 1000  # batches not yet folded that are worth a warning
 SILENT = timedelta(minutes=3)  # a process that says nothing for so long has stopped
 PROCESSES = {"worker": "Worker", "scheduler": "Scheduler"}
+STORY = "story "  # before an identifier in the search box: leads to the device's story
 
 
 def cards(request: HttpRequest) -> list[dict[str, Any]]:
@@ -103,6 +104,11 @@ def _processes_tile() -> dict[str, Any]:
 def search(request: HttpRequest, text: str) -> str | None:
     """Where the header's search leads (settings.TMS_SEARCHES): a device, a group, or the list."""
     user = request.user
+    told = text.lower().startswith(STORY)
+    if told and user.has_perm("devices.view_device"):
+        device = selectors.device_for_address(text[len(STORY) :].strip())
+        if device is not None:
+            return reverse("admin:devices_device_story", args=[device.pk])
     if user.has_perm("devices.view_device"):
         device = selectors.device_for_address(text)
         if device is None:

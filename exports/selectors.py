@@ -1,7 +1,7 @@
 """Queries of the pages of exports. Flat: none of them reads more when there are more runs."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -19,6 +19,7 @@ from exports.models import (
     Hold,
     InboxFile,
     RunFile,
+    RunPart,
 )
 from exports.models.definitions import SINCE_LAST, flow_formats
 from exports.scope import devices_of
@@ -237,13 +238,48 @@ def files_for_device(device: Device, limit: int) -> list[RunFile]:
     return found
 
 
+def runs_with_device(
+    device: Device, before: datetime | None
+) -> tuple[list[tuple[ExportRun, list[RunFile]]], datetime | None]:
+    """Finished runs that this device is in, the newest first, with their files and deliveries.
+
+    The newest runs that finished before an instant are looked at, with one query for all their
+    parts; the other value is how far back that came, None: to the first of all.
+    """
+    runs = ExportRun.objects.filter(definition__isnull=False, state=ExportRun.State.DONE)
+    if before is not None:
+        runs = runs.filter(finished__lt=before)
+    some = list(runs.defer("warnings", "error").order_by("-id")[: RUNS_LOOKED_AT + 1])
+    keys: dict[str, list[int]] = {}
+    for run in some[:RUNS_LOOKED_AT]:
+        key = getattr(device, formats.get(run.format).order(run.options))
+        keys.setdefault(key, []).append(run.pk)
+    within = Q()
+    for key, ids in keys.items():
+        within |= Q(run__in=ids, first__lte=key, last__gte=key)
+    held: set[int] = set()
+    if keys:
+        for run_id, data in RunPart.objects.filter(within).values_list("run", "data").iterator():
+            if run_id not in held and device.device_id in _ids_of(bytes(data)):
+                held.add(run_id)
+    deliveries = Prefetch("deliveries", Delivery.objects.select_related("destination"))
+    files: dict[int, list[RunFile]] = {}
+    rows = RunFile.objects.filter(run__in=held, published=True, position__lte=2)
+    for file in rows.order_by("position").prefetch_related(deliveries):
+        files.setdefault(file.run_id, []).append(file)
+    found = [(run, files.get(run.pk, [])) for run in some[:RUNS_LOOKED_AT] if run.pk in held]
+    reached = some[RUNS_LOOKED_AT - 1].finished if len(some) > RUNS_LOOKED_AT else None
+    return found, reached
+
+
+def _ids_of(data: bytes) -> set[str]:
+    return {info.device_id for info in devices_of(data)}
+
+
 def run_holds(run: ExportRun, device: Device) -> bool:
     """Whether a device is in the scope that a run froze."""
     order = formats.get(run.format).order(run.options)
     key = getattr(device, order)
     parts = run.parts.filter(first__lte=key, last__gte=key)
-    return any(
-        info.device_id == device.device_id
-        for data in parts.values_list("data", flat=True)
-        for info in devices_of(bytes(data))
-    )
+    data = parts.values_list("data", flat=True)
+    return any(device.device_id in _ids_of(bytes(one)) for one in data)

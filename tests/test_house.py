@@ -31,7 +31,7 @@ FLOORS = {
         **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
         **dict.fromkeys(("bestread", "consumption", "storedreads", "tracing"), PURE),
         **dict.fromkeys(("longwork",), PURE),
-        **dict.fromkeys(("registertable", "usageplots"), PURE),
+        **dict.fromkeys(("registertable", "usageplots", "story"), PURE),
         **dict.fromkeys(("models", "leases"), MODELS),
         **dict.fromkeys(("journal", "limits", "router", "beside", "folders"), STORE),
         **dict.fromkeys(("selectors", "metrics"), SELECTORS),
@@ -58,7 +58,7 @@ FLOORS = {
 }
 TOP_ROOMS = {
     *("admin", "api", "apps", "commandline", "dashboard", "management", "migrations", "sections"),
-    *("tasks", "resources"),
+    *("tasks", "resources", "stories"),
 }
 PURE_LIBRARIES = {"numpy", "lxml", "msgspec", "cronsim", "openpyxl"}
 MAX_LINES = 400

@@ -125,6 +125,9 @@ TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page
 # () → families of /metrics, and (key) → whether it may read them
 TMS_METRICS = ["devices.metrics.metrics", "events.metrics.metrics", "exports.metrics.metrics"]
 TMS_METRICS_KEY = "devices.services.keys.key_reads_all"
+TMS_STORIES = [  # () → kinds of entries of a device's story, see devices/story.py
+    *("devices.stories.sources", "events.stories.sources", "exports.stories.sources"),
+]
 TMS_SEARCHES = ["devices.dashboard.search"]  # (request, text) -> address, of the header's box
 TMS_FORMATS = env.list("TMS_FORMATS", default=[])
 TMS_SENDER_CODE = env.str("TMS_SENDER_CODE", default="TMS")

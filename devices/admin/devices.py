@@ -11,7 +11,7 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 
 from devices import selectors
-from devices.admin import device_page, downloads, register_page, registerdownloads
+from devices.admin import device_page, downloads, register_page, registerdownloads, story_page
 from devices.admin.pages import PlainRelations, RowHistory, RowPages
 from devices.admin.periods import InstallationInline, MembershipInline
 from devices.models import Device, Membership
@@ -163,6 +163,12 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
                 wrap(self.readings_view),
                 name="devices_device_readings",
             ),
+            path("<path:object_id>/story/", wrap(self.story_view), name="devices_device_story"),
+            path(
+                "<path:object_id>/story.csv",
+                wrap(self.story_csv_view),
+                name="devices_device_story_csv",
+            ),
             path(
                 "<path:object_id>/registers/",
                 wrap(self.registers_view),
@@ -197,6 +203,16 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
         device = self.row_or_404(request, object_id)
         period = device_page.Period.of(request, device, selectors.channels_for_device(device))
         return downloads.readings_csv(device, period)
+
+    def story_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The device's life in order: what became of it, and why."""
+        device = self.row_or_404(request, object_id)
+        context = story_page.context(request, device)
+        return self.render_page(request, "devices/story.html", device, context)
+
+    def story_csv_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        device = self.row_or_404(request, object_id)
+        return story_page.story_csv(request, device)
 
     def registers_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The device's register reads, and what was used between them."""

@@ -179,7 +179,11 @@ class ImportRecord(DeviceRecord):
         constraints = [
             models.UniqueConstraint(fields=["job", "step", "key", "side"], name="import_record")
         ]
-        indexes = [models.Index(fields=["job", "meter_number"], name="import_record_meter")]
+        indexes = [
+            models.Index(fields=["job", "meter_number"], name="import_record_meter"),
+            # For the story of a device.
+            models.Index(fields=["key"], condition=Q(side=1), name="import_record_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.job_id}/{self.step} {self.key}"
@@ -216,7 +220,10 @@ class ImportPlace(IntervalChange):
     multiplier = Installation._meta.get_field("multiplier").clone()
 
     class Meta:
-        indexes = [models.Index(fields=["job", "step", "key"], name="import_place")]
+        indexes = [
+            models.Index(fields=["job", "step", "key"], name="import_place"),
+            models.Index(fields=["key"], name="import_place_key"),
+        ]
 
 
 class ImportStay(IntervalChange):
@@ -226,7 +233,10 @@ class ImportStay(IntervalChange):
     kind = models.CharField(max_length=10, choices=FunctionalGroup.Kind)
 
     class Meta:
-        indexes = [models.Index(fields=["job", "step", "key"], name="import_stay")]
+        indexes = [
+            models.Index(fields=["job", "step", "key"], name="import_stay"),
+            models.Index(fields=["key"], name="import_stay_key"),
+        ]
 
 
 class ImportConflict(models.Model):

@@ -58,6 +58,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "admin:devices_device_edit": (KEEPERS, KEEPERS),
     "admin:devices_device_readings": (ALL, ALL),
     "admin:devices_device_registers": (ALL, ALL),
+    "admin:devices_device_story": (ALL, ALL),
+    "admin:devices_device_story_csv": (ALL, ALL),
     "admin:devices_device_registers_csv": (ALL, ALL),
     "admin:devices_registersnapshot_download": (DOERS, DOERS),
     "admin:devices_registersnapshot_bill": (ALL, ALL),

@@ -63,6 +63,8 @@ PAGES = [
     ("admin:devices_device_add", "get", KEEPERS),
     ("admin:devices_device_delete", "get", set()),
     ("admin:devices_device_registers", "get", EVERYONE),
+    ("admin:devices_device_story", "get", EVERYONE),
+    ("admin:devices_device_story_csv", "get", EVERYONE),
     ("admin:devices_device_registers_csv", "get", EVERYONE),
     ("admin:devices_registersnapshot_changelist", "get", EVERYONE),
     ("admin:devices_registersnapshot_change", "get", EVERYONE),

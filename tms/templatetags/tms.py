@@ -54,5 +54,12 @@ def local(at: datetime | None, zone: tzinfo | None = None, empty: str = "–") -
     )
 
 
+@register.simple_tag
+def clock(at: datetime, zone: tzinfo) -> SafeString:
+    """The local time of day, with UTC to be had by pointing at it."""
+    said = f"{at.astimezone(zone):%H:%M}"
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', _utc(at), said)
+
+
 def _utc(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
