@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -12,7 +13,38 @@ from simple_history.admin import SimpleHistoryAdmin
 from tms.keyset import KeysetAdmin
 
 
-class PlainRelations:
+class _OfKeys:
+    """A choice of rows that shows a form again whatever was sent in a key's place."""
+
+    def optgroups(self, name, value, attr=None):
+        keys = [key for key in value if not key or (str(key).isdecimal() and len(str(key)) < 19)]
+        return super().optgroups(name, keys, attr)
+
+
+class _OneRow(_OfKeys, AutocompleteSelect):
+    pass
+
+
+class _SomeRows(_OfKeys, AutocompleteSelectMultiple):
+    pass
+
+
+TOLERANT = {AutocompleteSelect: _OneRow, AutocompleteSelectMultiple: _SomeRows}
+
+
+class TolerantChoices:
+    """A form with completed choices is shown again whatever was sent in a key's place."""
+
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        widget = getattr(field, "widget", None)
+        widget = getattr(widget, "widget", widget)
+        if type(widget) in TOLERANT:
+            widget.__class__ = TOLERANT[type(widget)]
+        return field
+
+
+class PlainRelations(TolerantChoices):
     """Relations as plain choices, without the buttons that open other rows in a window."""
 
     def formfield_for_dbfield(self, db_field, request, **kwargs):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 
-from devices.admin.pages import ReadOnly
+from devices.admin.pages import ReadOnly, TolerantChoices
 from devices.selectors import devices_for_identifier
 from events.helping import help_for
 from events.models import Category, Event, EventAlias, EventType, Severity
@@ -131,7 +131,7 @@ class EventAdmin(ReadOnly, KeysetAdmin):
 
 
 @admin.register(EventType)
-class EventTypeAdmin(admin.ModelAdmin):
+class EventTypeAdmin(TolerantChoices, admin.ModelAdmin):
     """The catalogue. A change holds for events that arrive from then on."""
 
     list_display = (
@@ -185,7 +185,7 @@ class EventTypeAdmin(admin.ModelAdmin):
 
 
 @admin.register(EventAlias)
-class EventAliasAdmin(admin.ModelAdmin):
+class EventAliasAdmin(TolerantChoices, admin.ModelAdmin):
     """Codes of other systems, and what they stand for here; for all, a head-end or a class."""
 
     list_display = ("code", "type", "head_end", "device_class", "phases")

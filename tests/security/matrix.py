@@ -104,7 +104,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "admin:exports_exportrun_again": (NOBODY, DOERS),
     "admin:exports_exportrun_rebuild": (NOBODY, DOERS),
     "admin:auth_user_password_change": ("A", "A"),
-    "admin:autocomplete": (NOBODY, NOBODY),  # no page uses it
+    "admin:autocomplete": (NOBODY, NOBODY),  # unless a field is named: as the list of its model
     "admin:view_on_site": (NOBODY, NOBODY),  # nothing has another page
     "admin:app_list": (ALL, ALL),
 }
@@ -120,7 +120,7 @@ HOME = {
 OPEN = {
     *("healthz", "readyz", "metrics", "admin:login"),
     *("api:openapi-json", "api:openapi-view", "api:api-root", "api:nowhere"),
-    "api:schema_file",
+    "api:schema_file",  # receivers need it
 }
 
 # name: method, scope of the key. Nothing but a key is taken, no session either.

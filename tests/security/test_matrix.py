@@ -114,6 +114,27 @@ def test_looking_changes_nothing(client, rows):
     assert wrong == []
 
 
+@pytest.mark.parametrize(
+    ("letter", "model", "field", "status"),
+    [
+        ("S", "eventalias", "type", 200),  # the list of types may be looked at
+        ("O", "eventalias", "type", 200),
+        ("O", "eventalias", "code", 403),  # no choice of rows
+        ("O", "apikey", "groups", 403),  # of no such model of the app
+        ("", "eventalias", "type", 403),
+    ],
+)
+def test_choices_are_completed_for_those_who_may_see_them(
+    client, rows, letter, model, field, status
+):
+    if letter:
+        log_in(client, matrix.ROLES[letter])
+    else:
+        client.force_login(User.objects.create_user("someone", password="x", is_staff=True))
+    asked = {"app_label": "events", "model_name": model, "field_name": field, "term": "PWR"}
+    assert client.get("/autocomplete/", asked).status_code == status
+
+
 def test_nothing_is_posted_without_the_token_of_its_form(rows):
     """CSRF, on every page: another site cannot make a browser post."""
     client = Client(enforce_csrf_checks=True)
