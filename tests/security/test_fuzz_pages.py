@@ -170,7 +170,7 @@ BODIES = [
 
 
 def test_bodies_of_any_kind_are_harmless(house):
-    for body, kind in BODIES:
-        for way in OURS:
+    for place, (body, kind) in enumerate(BODIES):
+        for way in OURS[place % 3 :: 3]:  # each page meets three of them
             if way.name not in LONG:
                 house.harmless("generic", "POST", address(way, house.rows), body, kind)
