@@ -133,9 +133,9 @@ def _failures(failed: int, stuck: int, paused: list[Destination]) -> list[dict[s
     figures = [
         {
             "name": f"{row.name} is paused",
-            "value": selectors.waiting_for_destination(row),
+            "value": (waiting := selectors.waiting_for_destination(row)),
             "link": reverse("admin:exports_destination_change", args=[row.pk]),
-            "note": f"files wait: {row.error}",
+            "note": f"{'file waits' if waiting == '1' else 'files wait'}: {row.error}",
             "alarm": True,
         }
         for row in paused

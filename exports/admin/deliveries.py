@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from exports import places
-from exports.admin.lists import ListedAdmin, stamp
+from exports.admin.lists import ListedAdmin, shown, stamp
 from exports.models import Delivery
 from exports.services.deliveries import delivery_again
 
@@ -19,8 +19,8 @@ from exports.services.deliveries import delivery_again
 @admin.register(Delivery)
 class DeliveryAdmin(ListedAdmin):
     list_display = (
-        *("file_name", "destination", "state_badge", "attempts", "created", "delivered"),
-        *("next_shown", "error"),
+        *("file_name", "destination", "state_badge", "attempts", "created_shown"),
+        *("delivered_shown", "next_shown", "error"),
     )
     list_display_links = ("file_name",)
     list_filter = ("state", "destination", "destination__kind")
@@ -88,7 +88,15 @@ class DeliveryAdmin(ListedAdmin):
     def next_shown(self, delivery: Delivery) -> str | None:
         if delivery.next_try is None or delivery.next_try <= timezone.now():
             return None
-        return timezone.localtime(delivery.next_try).strftime("%Y-%m-%d %H:%M")
+        return shown(delivery.next_try)
+
+    @admin.display(description="created")
+    def created_shown(self, delivery: Delivery) -> str | None:
+        return shown(delivery.created)
+
+    @admin.display(description="delivered")
+    def delivered_shown(self, delivery: Delivery) -> str | None:
+        return shown(delivery.delivered)
 
     @admin.display(description="state")
     def state_badge(self, delivery: Delivery) -> str:

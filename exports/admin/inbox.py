@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from devices.admin.pages import RowPages
 from exports import formats
 from exports.admin.form import OPTION, Section, option_field, options_clean
-from exports.admin.lists import ListedAdmin, stamp
+from exports.admin.lists import ListedAdmin, shown, stamp
 from exports.formats.base import Option
 from exports.models import InboxFile, ReaderSetting
 from exports.models.inbox import JSON
@@ -29,7 +29,7 @@ class InboxFileAdmin(ListedAdmin):
     """Looked at; what was taken is not edited."""
 
     list_display = (
-        *("name", "format", "state_badge", "taken", "devices", "intervals", "registers"),
+        *("name", "format", "state_badge", "taken_shown", "devices", "intervals", "registers"),
         *("events", "message"),
     )
     list_display_links = ("name",)
@@ -72,6 +72,10 @@ class InboxFileAdmin(ListedAdmin):
             "created": report.get("created", {}),
             "result": f"{row.kept}.result.json" if row.put_aside else "",
         }
+
+    @admin.display(description="taken")
+    def taken_shown(self, row: InboxFile) -> str | None:
+        return shown(row.taken)
 
     @admin.display(description="state")
     def state_badge(self, row: InboxFile) -> Any:

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.utils import timezone
 
 from devices.admin.downloads import csv_response, safe_cell
 from devices.admin.pages import PageAdmin
@@ -61,6 +62,11 @@ class ListedAdmin(PageAdmin):
 def _lines(rows: QuerySet, cells: Callable[[Any], Iterable[object]]) -> Iterator[list[str]]:
     for row in rows.iterator(chunk_size=CHUNK):
         yield [safe_cell(cell) for cell in cells(row)]
+
+
+def shown(when: datetime | None) -> str | None:
+    """A time as a list has it."""
+    return None if when is None else timezone.localtime(when).strftime("%Y-%m-%d %H:%M")
 
 
 def stamp(when: datetime | None) -> str:

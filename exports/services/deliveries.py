@@ -32,6 +32,7 @@ from exports.services.wake import wake_deliver
 
 logger = logging.getLogger(__name__)
 LOOKED_AT = 20  # deliveries that are due and tried to be claimed
+BEHIND = timedelta(minutes=1)  # after a failure others are tried first
 GIVEN_UP = 8  # attempts of a file that its destination refuses while it takes others
 State, Kind = Delivery.State, Destination.Kind
 
@@ -123,8 +124,9 @@ def _later(delivery: Delivery, error: Exception) -> None:
         _fail(delivery, error)
         return
     logger.warning("%s: %s", delivery, error)
-    next_try = failure_note(destination, error, delivery.file.name)
-    due = next_try or timezone.now() + timedelta(seconds=1)
+    failure_note(destination, error, delivery.file.name)
+    # Behind the others; when one of them is tried, the destination says.
+    due = timezone.now() + BEHIND
     leases.release(delivery, due=due, attempts=attempts, error=str(error)[:500])
 
 

@@ -9,7 +9,7 @@ one pauses it at once, until somebody decides (docs/decisions/0081-paused-destin
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from django.db.models import F, Q
@@ -171,31 +171,26 @@ def _pause(destination: Destination) -> timedelta:
     return LOOK if destination.paused else PAUSES[min(destination.failures, len(PAUSES) - 1)]
 
 
-def failure_note(destination: Destination, error: Exception, what: str) -> datetime | None:
-    """Count a failure, pause what fails again and again; when the next try is, None: not by itself.
+def failure_note(destination: Destination, error: Exception, what: str) -> None:
+    """Count a failure; pause what fails again and again.
 
     `destination` as it was before the try: of several workers that failed at once one counts.
     """
     text = str(error)[:500] or type(error).__name__
     held = isinstance(error, HostKeyFault)
     now = timezone.now()
-    next_try = None if held else now + _pause(destination)
     seen = Destination.objects.filter(pk=destination.pk, failures=destination.failures)
-    changes: dict[str, object] = {"failures": F("failures") + 1, "next_try": next_try}
-    changes["error"] = text
+    changes: dict[str, object] = {"failures": F("failures") + 1, "error": text}
+    changes["next_try"] = None if held else now + _pause(destination)
     if isinstance(error, HostKeyFault):
         changes["host_key_offered"] = error.offered
     pauses = held or destination.failures + 1 >= FAILURES
     if pauses and destination.paused is None:
         changes["paused"] = now
         if not held:
-            changes["next_try"] = next_try = now + LOOK
-    if not seen.update(**changes):
-        fresh = Destination.objects.filter(pk=destination.pk).values_list("next_try", flat=True)
-        return fresh.first()
-    if pauses:
+            changes["next_try"] = now + LOOK
+    if seen.update(**changes) and pauses:
         _tell(destination, text, what)
-    return next_try
 
 
 def _tell(destination: Destination, text: str, what: str) -> None:
