@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from devices.readings import Ints
 from exports.formats.decimals import Flags, middles, spans_read
@@ -31,27 +32,31 @@ SEQ, DEVICE, POINT_ID, CHANNEL, FLOW, TIME, SECONDS, VALUE, TYPE = map(
 PLACES = DECIMALS[INTERVAL]
 LARGEST = 10 ** (8 + PLACES)  # so that a block's values add up in 64 bits
 KEPT = 1 << 14  # kinds of rows remembered
+# Neighbouring cells that are looked up together: who; what; how long; the rest.
+CONTEXT = ((DEVICE, POINT_ID), (CHANNEL, FLOW), (SECONDS, SECONDS), (TYPE, WIDTH - 1))
 Key = tuple[bytes, bytes, bytes, bytes]
 SHARED = ("channel", "mask", "revision", "source", "received")
 
 
-class Row(NamedTuple):
-    """What a row is looked up by, and where its own parts stand in the arrays."""
-
-    place: int
-    who: bytes
-    key: Key
-    time: bytes
-
-
 class Table(NamedTuple):
-    """Rows that may be plain; arrays (n,), `decimals` -1 where there is no value."""
+    """Rows that may be plain. Arrays (n,), `decimals` -1 where there is no value."""
 
-    rows: dict[int, Row]  # by line of the block
-    kinds: Sequence[bytes]
+    block: bytes
+    row: list[int]  # by line of the block, -1 for one that is not here
+    fresh: list[bool]  # whether a row says more that is new than number, time and value
+    times: list[bytes]
+    spans: list[tuple[int, ...]]  # starts and ends of CONTEXT
+    kinds: list[bytes]
     seqs: Ints
     units: Ints
     decimals: Ints
+
+    def texts(self, row: int) -> tuple[bytes, Key]:
+        """What a row's device, and the rest, is looked up by."""
+        who, point, what, flow, length, then, rest, stop = self.spans[row]
+        block = self.block
+        kind = self.kinds[row] + (b"" if self.decimals[row] >= 0 else b"-")
+        return block[who:point], (kind, block[what:flow], block[length:then], block[rest:stop])
 
 
 @dataclass(slots=True)
@@ -80,31 +85,45 @@ def table_of(lines: Sequence[bytes]) -> Table:
         quotes = np.flatnonzero(found.data == QUOTE)
         fine[np.searchsorted(found.ends, quotes)] = False
     rows = np.flatnonzero(fine)
+    if len(rows):
+        starts, ends = found.cells(rows, WIDTH)
+        seqs, plain = spans_read(found.data, starts[:, SEQ], ends[:, SEQ], ends[:, SEQ], 0)
+        units, decimals, valued = _values(found, starts[:, VALUE], ends[:, VALUE])
+        good = plain & (seqs > 0) & (ends[:, 0] - starts[:, 0] == 1) & valued
+        rows, starts, ends = rows[good], starts[good], ends[good]
+        seqs, units, decimals = seqs[good], units[good], decimals[good]
+    at = np.full(len(lines), -1)
+    at[rows] = np.arange(len(rows))
     if not len(rows):
-        return Table({}, [], rows, rows, rows)
-    starts, ends = found.cells(rows, WIDTH)
-    seqs, plain = spans_read(found.data, starts[:, SEQ], ends[:, SEQ], ends[:, SEQ], 0)
-    fine = plain & (seqs > 0) & (ends[:, 0] - starts[:, 0] == 1)
-    units, decimals, plain = _values(found, starts[:, VALUE], ends[:, VALUE])
-    fine &= plain
-    columns = (starts[:, DEVICE], ends[:, POINT_ID], starts[:, CHANNEL], ends[:, FLOW])
-    time = (starts[:, TIME], ends[:, TIME])
-    more = (starts[:, SECONDS], ends[:, SECONDS], starts[:, TYPE], ends[:, WIDTH - 1])
-    every = [column.tolist() for column in (starts[:, 0], decimals, *columns, *time, *more)]
-    kinds: list[bytes] = []
-    made: dict[int, Row] = {}
-    for place, (line, good, *at) in enumerate(
-        zip(rows.tolist(), fine.tolist(), *every, strict=True)
-    ):
-        first, places, who, point, what, flow, time_at, after, length, then, rest, stop = at
-        kind = block[first : first + 1]
-        kinds.append(kind)
-        if good:
-            key = (kind if places >= 0 else kind + b"-", block[what:flow], block[length:then])
-            made[line] = Row(
-                *(place, block[who:point], (*key, block[rest:stop]), block[time_at:after])
-            )
-    return Table(made, kinds, seqs, units, decimals)
+        return Table(block, at.tolist(), [], [], [], [], rows, rows, rows)
+    kinds = found.data[starts[:, 0]]
+    empty = decimals < 0
+    fresh = np.ones(len(rows), np.bool_)
+    fresh[1:] = (kinds[1:] != kinds[:-1]) | (empty[1:] != empty[:-1])
+    for first, last in CONTEXT:
+        fresh[1:] |= _differ(found.data, starts[:, first], ends[:, last])
+    spans = [part for first, last in CONTEXT for part in (starts[:, first], ends[:, last])]
+    times = map(slice, starts[:, TIME].tolist(), ends[:, TIME].tolist())
+    return Table(
+        *(block, at.tolist(), fresh.tolist(), list(map(block.__getitem__, times))),
+        *(
+            list(zip(*(part.tolist() for part in spans), strict=True)),
+            [*map(_byte, kinds.tolist())],
+        ),
+        *(seqs, units, decimals),
+    )
+
+
+_byte = [bytes((n,)) for n in range(256)].__getitem__
+
+
+def _differ(data: npt.NDArray[np.uint8], starts: Ints, ends: Ints) -> Flags:
+    """Whether spans differ from those before them, (n - 1,)."""
+    sizes = ends - starts
+    wide = np.arange(int(sizes.max()))
+    texts = data[np.minimum(starts[:, None] + wide, len(data) - 1)]
+    texts[wide >= sizes[:, None]] = 0
+    return (texts[1:] != texts[:-1]).any(axis=1) | (sizes[1:] != sizes[:-1])  # type: ignore[no-any-return]
 
 
 def _values(found: LineArrays, starts: Ints, ends: Ints) -> tuple[Ints, Ints, Flags]:

@@ -33,7 +33,7 @@ from exports.formats.csvtext import csv_split
 from exports.formats.issues import ReadReport
 from exports.formats.rte.control import Section
 from exports.formats.rte.parse import LARGEST, Parsed, Parser, RowError, seq_read
-from exports.formats.rte.plain import SHARED, Kinds, Row, Table, table_of
+from exports.formats.rte.plain import SHARED, Kinds, Table, table_of
 from exports.formats.rte.tables import (
     HEADER,
     NAMES,
@@ -55,12 +55,12 @@ class FileRefused(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """Rows put off: places in their table, kinds; device, end, line's number and offset."""
+    """Rows put off: place in the table, kind, device, end, line's number and offset. `counted`:
+    how many are in the report."""
 
     table: Table
-    places: list[int] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    own: list[tuple[int, int, int, int]] = field(default_factory=list)
+    own: list[tuple[int, ...]] = field(default_factory=list)
+    counted: int = 0
 
 
 @dataclass(slots=True)
@@ -72,7 +72,6 @@ class Reader:
     report: ReadReport
     parser: Parser = field(init=False)
     kinds: Kinds = field(default_factory=Kinds)
-    devices: dict[bytes, int] = field(default_factory=dict)  # by their cells
     run: Run = field(init=False)
     order: list[int] | None = None  # the place of each column, None: the table's own order
     width: int = len(NAMES)
@@ -104,52 +103,55 @@ class Reader:
         """The lines of a block, those of a known kind together; the last of them."""
         number, offset, lines = block
         table = table_of(lines)
-        self.run = Run(table)
+        self.run = run = Run(table)
+        stamps, kind, device = self.parser.stamps.get, -1, -1
         for place, text in enumerate(lines):
-            row = table.rows.get(place)
-            if row is None or not self._known(row, number + place, offset):
-                line = TextLine(number + place, offset, text.rstrip(b"\r\n"))
-                if line.text:
-                    self._line(line)
-                else:
-                    self._warn(line, "RTR50")
+            row = table.row[place]
+            if row >= 0:
+                if kind < 0 or table.fresh[row]:
+                    kind, device = self._known(table, row)
+                time = stamps(table.times[row])
+                if kind >= 0 and time is not None and not time.cut:
+                    run.own.append((row, kind, device, time.seconds, number + place, offset))
+                    offset += len(text)
+                    continue
+            line = TextLine(number + place, offset, text.rstrip(b"\r\n"))
+            self.report.records += len(run.own) - run.counted
+            run.counted = len(run.own)
+            if line.text:
+                self._line(line)
+            else:
+                self._warn(line, "RTR50")
+            run, kind = self.run, -1
             offset += len(text)
         self._together()
         return TextLine(number + len(lines) - 1, offset - len(lines[-1]), b"")
 
-    def _known(self, row: Row, number: int, offset: int) -> bool:
-        """Puts a row off whose texts are known, or its device alone is new; whether it did."""
+    def _known(self, table: Table, row: int) -> tuple[int, int]:
+        """Kind and device of a row whose texts are known, or whose device alone is new; else -1."""
         if self.order is not None or self.width != len(NAMES):
-            return False
-        kind, time = self.kinds.known.get(row.key), self.parser.stamps.get(row.time)
-        if kind is None or time is None or time.cut:
-            return False
-        device = self.devices.get(row.who)
-        if device is None:
-            try:
-                device = self.devices[row.who] = self.parser.device(row.who)
-            except RowError:
-                return False
-        self.report.records += 1
-        self.run.places.append(row.place)
-        self.run.kinds.append(kind)
-        self.run.own.append((device, time.seconds, number, offset))
-        return True
+            return -1, -1
+        who, key = table.texts(row)
+        kind = self.kinds.known.get(key, -1)
+        try:
+            return kind, self.parser.device(who) if kind >= 0 else -1
+        except RowError:
+            return -1, -1
 
     def _together(self) -> None:
         """Keeps the rows put off."""
         run, table = self.run, self.run.table
-        if not run.places:
+        if not run.own:
             return
+        self.report.records += len(run.own) - run.counted
         self.run = Run(table)
-        places = np.array(run.places)
+        places, kinds, *own = np.array(run.own).T
         units, decimals = table.units[places], np.maximum(table.decimals[places], 0)
-        seqs, own = table.seqs[places], np.array(run.own)
-        kinds = [table.kinds[place] for place in run.places]
-        self.section.add_many(own[:, 2], kinds, seqs, units, decimals)
-        columns = dict(zip(SHARED, np.array(self.kinds.shared)[run.kinds].T, strict=True))
-        columns |= {"seq": seqs, "units": units, "decimals": decimals}
-        columns |= dict(zip(("device", "end", "record", "offset"), own.T, strict=True))
+        letters = [table.kinds[place] for place in places.tolist()]
+        self.section.add_many(own[2], letters, table.seqs[places], units, decimals)
+        columns = dict(zip(SHARED, np.array(self.kinds.shared)[kinds].T, strict=True))
+        columns |= {"seq": table.seqs[places], "units": units, "decimals": decimals}
+        columns |= dict(zip(("device", "end", "record", "offset"), own, strict=True))
         self.rows.frombytes(np.stack([columns[name] for name in COLUMNS], axis=1).tobytes())
 
     def _line(self, line: TextLine) -> None:
@@ -312,20 +314,29 @@ class Reader:
         for place in places:
             mine = rows[own["channel"][rows] == place]
             most = int(own["decimals"][mine].max())
-            scales = [10 ** (most - have) for have in own["decimals"][mine].tolist()]
-            counts = [n * s for n, s in zip(own["units"][mine].tolist(), scales, strict=True)]
-            fits = np.array([abs(count) < LARGEST for count in counts])
-            for row in mine[~fits].tolist():
-                line = self._line_of(own, row)
-                self._refuse(line, RowError("RTR04", "Value", value=own["units"][row]))
-            mine, counts = mine[fits], [c for c, fit in zip(counts, fits, strict=True) if fit]
+            units, steps = own["units"][mine], most - own["decimals"][mine]
+            if int(np.abs(units).max()) < LARGEST // 10**most:
+                counts = units * 10**steps
+            else:
+                mine, counts = self._fitting(own, mine, steps)
             channel: Channel = self.parser.channels[place][1]
             yield IntervalSeries(
                 channel._replace(resolution=Decimal(1).scaleb(-most)),
                 own["end"][mine],
-                np.array(counts, np.int64),
+                counts,
                 own["mask"][mine].astype(np.uint16),
             )
+
+    def _fitting(self, own: Mapping[str, Ints], rows: Ints, steps: Ints) -> tuple[Ints, Ints]:
+        """Large values at one scale, without those that do not fit."""
+        pairs = zip(own["units"][rows].tolist(), steps.tolist(), strict=True)
+        counts = [units * 10**step for units, step in pairs]
+        fits = np.array([abs(count) < LARGEST for count in counts])
+        for row in rows[~fits].tolist():
+            line = self._line_of(own, row)
+            self._refuse(line, RowError("RTR04", "Value", value=own["units"][row]))
+        kept = [count for count, fit in zip(counts, fits, strict=True) if fit]
+        return rows[fits], np.array(kept, np.int64)
 
     def _reads(self, own: Mapping[str, Ints], rows: Ints) -> Iterator[RegisterRead]:
         times = own["end"][rows]

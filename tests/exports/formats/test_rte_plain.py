@@ -29,7 +29,7 @@ WORDS = [{}, {"control": True}, {"names": False}, {"control": True, "line_end": 
 @contextmanager
 def slowly():  # type: ignore[no-untyped-def]
     """Nothing is known."""
-    with mock.patch.object(Reader, "_known", return_value=False):
+    with mock.patch.object(Reader, "_known", return_value=(-1, -1)):
         yield
 
 
