@@ -22,6 +22,7 @@ from benchmarks.fleet import Readings
 from benchmarks.tables import Line, rate
 from devices.readings import DAY, Arrival, Channel, DeviceInfo, Frame, Sheet, instant
 from exports import formats
+from exports.collector import collector_resting
 from exports.formats.base import Format, ReadReport, WriteContext
 
 METERS, TURNS, OTHERS_TURNS = 10_000, 4, 2
@@ -162,7 +163,8 @@ def _device(place: int) -> DeviceInfo:
 
 def _written(form: Format, frames: Sequence[Frame], ctx: WriteContext) -> bytes:
     out = io.BytesIO()
-    form.write(frames, ctx, out)
+    with collector_resting():  # as a run does
+        form.write(frames, ctx, out)
     return out.getvalue()
 
 
