@@ -2,7 +2,7 @@
 
 The rename is SFTP's own, which refuses to replace a file; `posix-rename@openssh.com`, which would
 replace one, is used only by servers that cannot do the former, and only while nothing has that
-name (docs/decisions/0080-renaming-by-sftp.md).
+name (docs/decisions/0090-renaming-by-sftp.md).
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 A failure makes the whole destination wait, not one file: after a pause one file is tried, and what
 else waits goes out as soon as that one has. After FAILURES failures in a row the destination is
 paused, an alarm is raised, and it is tried once an hour only; a host key that is not the accepted
-one pauses it at once, until somebody decides (docs/decisions/0081-paused-destinations.md).
+one pauses it at once, until somebody decides (docs/decisions/0091-paused-destinations.md).
 """
 
 from __future__ import annotations
