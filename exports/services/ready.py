@@ -1,5 +1,6 @@
 """“Run as soon as all meters pass”: the same figures as the gate's, at the latest as scheduled."""
 
+import logging
 from datetime import datetime
 
 from django.core.cache import cache
@@ -8,6 +9,7 @@ from django.utils import timezone
 
 from devices import journal
 from exports import formats, schedules
+from exports.formats.base import FormatError
 from exports.models import ExportDefinition, ExportRun
 from exports.scope import Scope, frames_read, parts_freeze
 from exports.scope.definitions import selection_of
@@ -16,6 +18,7 @@ from exports.services.gating import gate_of, short_of
 from exports.services.plan import part_devices
 from exports.services.requests import scope_of
 
+logger = logging.getLogger(__name__)
 PAUSE = 600  # seconds between two looks at one export
 
 
@@ -23,7 +26,13 @@ def ready_tick(now: datetime | None = None) -> int:
     """Make the runs of exports whose meters are all complete before their time; how many."""
     now = now or timezone.now()
     waiting = ExportDefinition.objects.filter(when_ready=True, active=True, next_due__gt=now)
-    return sum(_look(definition, now) for definition in waiting.order_by("next_due"))
+    made = 0
+    for definition in waiting.order_by("next_due"):
+        try:
+            made += _look(definition, now)
+        except (ValueError, FormatError, formats.UnknownFormat) as error:
+            logger.warning("%s cannot be looked at before it is due: %s", definition, error)
+    return made
 
 
 def _look(definition: ExportDefinition, now: datetime) -> bool:

@@ -300,6 +300,16 @@ def test_a_run_begins_when_all_meters_pass_and_at_the_latest_when_it_is_due():
     assert ready.ready_tick(now) == 0
 
 
+def test_an_export_that_cannot_be_looked_at_keeps_no_other_waiting(caplog):
+    readings_post(meters_make(1))
+    for name in ("A", "B"):
+        definition_make(name, gate="meter", gate_missing=0, when_ready=True, schedule="0 6 * * *")
+    ExportDefinition.objects.update(next_due=datetime(2026, 3, 20, tzinfo=UTC))
+    ExportDefinition.objects.filter(name="A").update(format="gone")
+    assert ready.ready_tick(datetime(2026, 3, 16, tzinfo=UTC)) == 1
+    assert "A cannot be looked at" in caplog.text
+
+
 def test_what_cannot_be_ready_is_refused():
     for fields, fault in (
         ({"gate": "meter"}, "at least one limit"),
