@@ -62,6 +62,7 @@ SETTINGS = {
     "hhf": Settings(aim=BINARY),
     "mv90": Settings({"multi_meter": "yes"}, aim=BINARY),
     "rte": Settings(aim=ROWS_OF_TEXT),
+    "sxml": Settings(aim=ROWS_OF_TEXT),
 }
 
 
