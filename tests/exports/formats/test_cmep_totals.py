@@ -1,6 +1,7 @@
 """MEPMD02: totals and peaks by rate (section 8), written, refused, read."""
 
 import hashlib
+import io
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -18,7 +19,7 @@ from tests.exports.formats.cmep_cases import (
     minute,
     tou,
 )
-from tests.exports.formats.cmep_tools import CMEP, read, refusal, write
+from tests.exports.formats.cmep_tools import CMEP, context, read, refusal, write
 from tests.exports.formats.golden import GOLDEN, golden_check
 
 CREATED = "202604010710"
@@ -235,3 +236,46 @@ def test_a_crc_slot_an_odd_version_and_flags_are_taken():
     _, report = read(text.encode())
     assert (report.errors, set(report.codes)) == (0, {"CMR52", "CMR68"})
     assert "ON-PEAK 112.4 (estimated)" in str(report.issues[-1])
+
+
+# --- a second look at a file ---------------------------------------------------------------------
+
+PLAIN = (GOLDEN / "cmep/t_whole_day.txt").read_bytes()
+RECORD = (GOLDEN / "cmep/a_validated.txt").read_bytes()
+
+
+def looked_at(data: bytes, **options) -> list[str]:
+    return CMEP.verify(io.BytesIO(data), context(**options))
+
+
+def test_every_example_counts_what_it_holds():
+    for path in sorted((GOLDEN / "cmep").glob("*.txt")):
+        crc = "crc" in path.stem
+        assert looked_at(path.read_bytes(), empty_crc_field=crc) == [], path.stem
+        assert looked_at(path.read_bytes(), empty_crc_field=not crc) != [], path.stem
+    assert looked_at(PLAIN * 9 + LINE.encode() + b"\r\n" + PLAIN) == []
+    assert looked_at(RECORD.replace(b"SA0001234567", b'"SA0,01"')) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b",8,2026", b",7,2026", "record 2: counts 7 triplets in 38 fields"),
+        (b",8,2026", b",18,2026", "counts 18 triplets"),
+        (b",8,2026", b",108,2026", "counts 108 triplets"),
+        (b",8,2026", b",x,2026", "counts x triplets"),
+        (b",8,2026", b",,2026", "counts  triplets"),
+        (b"MEPMD01", b"MEPMD09", "begins with b'MEPMD09'"),
+        (b"\r\n", b"\n", "no CR LF at the end"),
+        (b"\r\n", b"", "no CR LF at the end"),
+        (b"SA0001234567", b"S" * 2000, "bytes, or no CR LF"),
+        (RECORD, RECORD[:40] + b"\r\n", "has 5 fields, fewer than its header"),
+    ],
+)
+def test_a_record_that_is_not_what_it_counts_is_found(old, new, said):
+    assert old in RECORD
+    assert said in looked_at(RECORD + RECORD.replace(old, new, 1))[0]
+
+
+def test_not_every_fault_is_told():
+    assert len(looked_at(RECORD.replace(b",8,", b",9,") * 10)) == 3
