@@ -34,7 +34,7 @@ def part_write(run: ExportRun, part: RunPart) -> None:
             out,
         )
         if lost.is_set():
-            path.unlink()
+            path.unlink(missing_ok=True)  # with its run, which others have ended
             raise leases.LeaseLost(f"{part} is worked on by another")
     point("part written, not stored")
     leases.release(
