@@ -108,11 +108,13 @@ def _checker(delivery: Delivery, lost: Event) -> Callable[[], None]:
 
 
 def parcel_of(file: RunFile, destination: Destination) -> Parcel:
-    """A kept file as it is delivered. DeliveryRefused when its term is over."""
+    """A kept file as it is delivered. DeliveryRefused when its term is over, or it is gone."""
     if file.purged or not file.archive:
         raise DeliveryRefused(f"{file.name} is no longer kept")
     trigger = trigger_name(file.name, destination.trigger_name) if destination.ok_file else ""
     source = places.data() / file.archive
+    if not source.is_file():
+        raise DeliveryRefused(f"the kept bytes of {file.name} are gone")
     return Parcel(source, file.name, file.bytes, file.sha256, trigger)
 
 

@@ -110,6 +110,16 @@ def test_a_file_that_is_no_longer_kept_is_not_sent(settings, tmp_path):
     assert row.error == f"{row.file.name} is no longer kept"
 
 
+def test_kept_bytes_that_are_gone_are_no_fault_of_the_destination(settings, tmp_path):
+    row = delivery_make(directory_make(settings, tmp_path))
+    (places.data() / row.file.archive).unlink()
+    deliveries.deliver_next()
+    row.refresh_from_db()
+    assert row.state == State.FAILED
+    assert row.error == f"the kept bytes of {row.file.name} are gone"
+    assert Destination.objects.get().failures == 0
+
+
 def test_a_destination_that_rests_keeps_its_files_waiting(settings, tmp_path):
     destination = directory_make(settings, tmp_path, active=False)
     delivery_make(destination)
