@@ -4,7 +4,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-USUAL = gc.get_threshold()
 SELDOM = (50_000, 20, 10)  # objects made before the young ones are looked at, and so on
 
 
@@ -16,8 +15,9 @@ def collector_resting() -> Iterator[None]:
     These make hundreds of thousands of objects and few cycles; looking through them again and again
     takes as long as the work. None at all would let what little there is add up.
     """
+    found = gc.get_threshold()
     gc.set_threshold(*SELDOM)
     try:
         yield
     finally:
-        gc.set_threshold(*USUAL)
+        gc.set_threshold(*found)
