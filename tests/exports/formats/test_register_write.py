@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from devices.readings import Frame, MeterData, Status
-from exports.formats import get, registerwriter
+from exports.formats import get, registerparts
 from exports.formats.base import FormatError
 from tests.exports.formats.register_cases import (
     GAP,
@@ -358,7 +358,7 @@ def test_a_meter_in_error_is_left_out_whole_and_listed(code):
 
 @EVERY
 def test_many_meters_are_written_like_few(code, monkeypatch):
-    monkeypatch.setattr(registerwriter, "KEPT", 2)
+    monkeypatch.setattr(registerparts, "KEPT", 2)
     kinds = [register(n, "SUM", "KWH", f"{n}.5") for n in range(1, 6)]
     meters = [
         MeterData(
