@@ -64,10 +64,8 @@ def since(**fields) -> ExportDefinition:
 
 
 def estimated_post(channel, *, day: int = D, count: int = 24) -> None:
-    entries = [entry_of(channel, day, 0, list(range(count)), E)]
-    if count < 24:
-        entries.append(entry_of(channel, day, count, list(range(24 - count))))
-    batch_post(entries)
+    rest = [entry_of(channel, day, count, list(range(24 - count)))] if count < 24 else []
+    batch_post([entry_of(channel, day, 0, list(range(count)), E), *rest])
 
 
 def held(definition) -> list[tuple[str | None, str]]:
