@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -65,7 +65,7 @@ def _deliveries() -> Iterator[Metric]:
     )
     failed = counted(Delivery.objects.filter(state=Delivery.State.FAILED))
     yield GaugeMetricFamily("tms_deliveries_failed", "Files that were given up", value=failed)
-    paused = Destination.objects.filter(active=False).count()
+    paused = Destination.objects.filter(Q(active=False) | Q(paused__isnull=False)).count()
     yield GaugeMetricFamily("tms_destinations_paused", "Destinations that take none", value=paused)
 
 

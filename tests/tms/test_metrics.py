@@ -120,13 +120,15 @@ def test_runs_and_deliveries(client, settings, tmp_path):
     definition = definition_make(destinations=[directory_make(settings, tmp_path)])
     run_now(definition)
     Destination.objects.create(name="resting", path="/nowhere", active=False)
+    Destination.objects.create(name="failing", path="/nowhere", paused=timezone.now())
     row = Delivery.objects.get()
     Delivery.objects.filter(pk=row.pk).update(
         state=Delivery.State.WAITING, created=timezone.now() - timedelta(hours=2)
     )
     found = lines(client)
     assert found['tms_runs_ended{state="done"}'] == 1
-    assert found["tms_deliveries_waiting"] == found["tms_destinations_paused"] == 1
+    assert found["tms_deliveries_waiting"] == 1
+    assert found["tms_destinations_paused"] == 2
     assert 7200 <= found["tms_delivery_age_seconds"] < 7300
 
 
