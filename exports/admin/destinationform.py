@@ -32,6 +32,7 @@ SECTIONS = {
     ),
 }
 KEPT = "One is stored and is not shown. Empty: it stays."
+LINES = {"name", "path", "host", "username", "folder", "trigger_name", "subject"}
 
 
 class DestinationForm(forms.ModelForm):
@@ -85,10 +86,12 @@ class DestinationForm(forms.ModelForm):
         if kind == Kind.DIRECTORY:
             roots = ", ".join(settings.TMS_DELIVERY_ROOTS)
             self.fields["path"].help_text = f"An absolute path below {roots}."
-        if self.instance.password:
-            self.fields["new_password"].help_text = KEPT
-        if self.instance.private_key:
-            self.fields["new_key"].help_text = KEPT
+        for name, kept in (
+            ("new_password", self.instance.password),
+            ("new_key", self.instance.private_key),
+        ):
+            if kept and name in self.fields:
+                self.fields[name].help_text = KEPT
 
     def sections(self) -> Iterator[Section]:
         """The fields as the page groups them."""
@@ -132,6 +135,9 @@ class DestinationForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        for name in LINES & cleaned.keys():
+            if not cleaned[name].isprintable():
+                self.add_error(name, "One line of characters that can be seen, please.")
         if self.instance.kind == Kind.SFTP and not self.errors:
             self._clean_log_in(cleaned)
         whom = cleaned.get("addresses", "").strip() or cleaned.get("user_groups")

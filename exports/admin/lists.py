@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.shortcuts import redirect
+from django.urls import path, reverse
 from django.utils import timezone
 
 from devices.admin.downloads import csv_response, safe_cell
@@ -47,11 +49,15 @@ class ListedAdmin(PageAdmin):
         """The whole list as it is searched and filtered, newest first."""
         if not self.may_download(request):
             raise PermissionDenied
-        rows = self.csv_rows(self.get_changelist_instance(request).queryset)
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:  # as the list itself answers it
+            names = self.opts.app_label, self.opts.model_name
+            return redirect(reverse("admin:{}_{}_changelist".format(*names)) + "?e=1")
         return csv_response(
             f"{self.opts.verbose_name_plural.replace(' ', '-')}.csv",
             self.csv_columns,
-            _lines(rows, self.csv_cells),
+            _lines(self.csv_rows(rows), self.csv_cells),
         )
 
     def changelist_view(self, request, extra_context=None):
