@@ -67,6 +67,8 @@ class House:
             answer = getattr(self.client, method)(*asked)
             if answer.streaming:
                 b"".join(answer.streaming_content)
+                for close in answer._resource_closers:  # as a server does; an answer to HEAD, too
+                    close()
             assert answer.status_code in CALM, (method, asked, answer.status_code)
             model = model_of(path)
             if method != "get" and answer.status_code == 302 and model is not None:
