@@ -37,8 +37,8 @@ from exports.scope import frames
 from exports.services import write
 frames.FRAME_CELLS = 24
 asked = []
-def slow(data, scope):
-    for n, frame in enumerate(frames.frames_read(data, scope)):
+def slow(data, scope, *more):
+    for n, frame in enumerate(frames.frames_read(data, scope, *more)):
         if n == 2 and sql.read_alias() == "replica":
             asked.append(n)
             sql.rows("SELECT pg_sleep(600) FROM devices_watermark")
