@@ -71,9 +71,11 @@ def postgres_started(also: str = "") -> Iterator[tuple[str, Callable[[], None]]]
 
 @contextmanager
 def postgres_replica(primary: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """A streaming replica of a cluster of our own; its queries give way to replay at once."""
+    """A streaming replica of a cluster of our own: its queries give way at once to a replay that
+    needs a lock, and to none that only clears rows away, which come when the primary likes."""
     making = ("pg_basebackup", "-d", primary, "-R", "-X", "stream", "-c", "fast")
-    with _cluster(*making, max_standby_streaming_delay="0") as started:
+    ways = {"max_standby_streaming_delay": "0", "hot_standby_feedback": "on"}
+    with _cluster(*making, **ways) as started:
         yield started
 
 
