@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -141,11 +140,7 @@ class DeviceAdmin(PlainRelations, RowHistory, RowPages):
         """The whole list as it is searched and filtered, as CSV."""
         if not self.has_download_permission(request):
             raise PermissionDenied
-        try:
-            rows = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:  # as the list itself answers it
-            return HttpResponseRedirect(reverse("admin:devices_device_changelist") + "?e=1")
-        return downloads.devices_csv(rows)
+        return self.answer_list(request, downloads.devices_csv)
 
     # --- the page and the form ---
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 
 from tms.keyset import KeysetAdmin
@@ -119,6 +124,18 @@ class RowPages(KeysetAdmin):
         if row is None:
             raise Http404(f"There is no {self.opts.verbose_name} numbered {object_id}.")
         return row
+
+    def answer_list(
+        self, request: HttpRequest, answer: Callable[[QuerySet], HttpResponse]
+    ) -> HttpResponse:
+        """What `answer` makes of the list as it is searched and filtered. A filter that is none is
+        answered as the list itself answers it."""
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters:
+            names = self.opts.app_label, self.opts.model_name
+            return redirect(reverse("admin:{}_{}_changelist".format(*names)) + "?e=1")
+        return answer(rows)
 
 
 class PageAdmin(ReadOnly, RowPages):

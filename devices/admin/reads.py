@@ -6,11 +6,9 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -201,12 +199,13 @@ class RegisterReadAdmin(PageAdmin):
         """The list as it is searched and filtered, a row a register value."""
         if not self.has_download_permission(request):
             raise PermissionDenied
-        try:
-            rows = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:  # as the list itself answers it
-            return redirect(reverse("admin:devices_registersnapshot_changelist") + "?e=1")
-        ordered = rows.order_by(*self.get_keyset(request).split(","))
-        return registerdownloads.reads_csv("register-reads.csv", ordered.iterator(chunk_size=1000))
+        order = self.get_keyset(request).split(",")
+        return self.answer_list(
+            request,
+            lambda rows: registerdownloads.reads_csv(
+                "register-reads.csv", rows.order_by(*order).iterator(chunk_size=1000)
+            ),
+        )
 
     def has_download_permission(self, request) -> bool:
         return request.user.has_perm("devices.download_registersnapshot")

@@ -6,12 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import timezone
 
 from devices.admin.downloads import csv_response, safe_cell
@@ -49,15 +47,12 @@ class ListedAdmin(PageAdmin):
         """The whole list as it is searched and filtered, newest first."""
         if not self.may_download(request):
             raise PermissionDenied
-        try:
-            rows = self.get_changelist_instance(request).queryset
-        except IncorrectLookupParameters:  # as the list itself answers it
-            names = self.opts.app_label, self.opts.model_name
-            return redirect(reverse("admin:{}_{}_changelist".format(*names)) + "?e=1")
-        return csv_response(
-            f"{self.opts.verbose_name_plural.replace(' ', '-')}.csv",
-            self.csv_columns,
-            _lines(self.csv_rows(rows), self.csv_cells),
+        name = f"{self.opts.verbose_name_plural.replace(' ', '-')}.csv"
+        return self.answer_list(
+            request,
+            lambda rows: csv_response(
+                name, self.csv_columns, _lines(self.csv_rows(rows), self.csv_cells)
+            ),
         )
 
     def changelist_view(self, request, extra_context=None):
