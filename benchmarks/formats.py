@@ -20,9 +20,9 @@ import numpy as np
 from benchmarks import fleet, rows
 from benchmarks.fleet import Readings
 from benchmarks.tables import Line, rate
+from devices.longwork import collector_resting
 from devices.readings import DAY, Arrival, Channel, DeviceInfo, Frame, Sheet, instant
 from exports import formats
-from exports.collector import collector_resting
 from exports.formats.base import Format, ReadReport, WriteContext
 
 METERS, TURNS, OTHERS_TURNS = 10_000, 4, 2

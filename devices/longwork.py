@@ -2,7 +2,8 @@
 
 import ctypes
 import gc
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 
 # Of mallopt(3): what is free at the end of the heap is kept up to so many bytes, and what is
@@ -10,9 +11,10 @@ from functools import cache
 # given back to the system and asked for again, page by page: a third of the time that text takes.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT, APART = 64 << 20, 16 << 20
-# Lists of some thousand texts are made and dropped all the time; looking through them after every
-# 700 objects finds nothing that counting had not freed.
-OBJECTS = 50_000
+# Objects made before the young ones are looked at, and so on. Lists of some thousand texts are made
+# and dropped all the time; looking through them after every 700 objects finds nothing that counting
+# had not freed.
+SELDOM = (50_000, 20, 10)
 
 
 @cache
@@ -23,4 +25,19 @@ def longwork_begin() -> None:
         allocator.mallopt(TRIM_THRESHOLD, KEPT)
         allocator.mallopt(MMAP_THRESHOLD, APART)
     gc.freeze()
-    gc.set_threshold(OBJECTS, *gc.get_threshold()[1:])
+    gc.set_threshold(*SELDOM)
+
+
+@contextmanager
+def collector_resting() -> Iterator[None]:
+    """Few collections for as long as this lasts: a part of a run, a file that is read.
+
+    These make hundreds of thousands of objects and few cycles; looking through them again and again
+    takes as long as the work. None at all would let what little there is add up.
+    """
+    found = gc.get_threshold()
+    gc.set_threshold(*SELDOM)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*found)

@@ -49,7 +49,7 @@ FLOORS = {
     },
     "exports": {
         **dict.fromkeys(("formats", "naming", "sinks", "schedules", "periods"), PURE),
-        **dict.fromkeys(("assemble", "failpoints", "collector", "gate"), PURE),
+        **dict.fromkeys(("assemble", "failpoints", "gate"), PURE),
         **dict.fromkeys(("models",), MODELS),
         **dict.fromkeys(("ahead", "scope", "places", "hooks", "replica"), STORE),
         **dict.fromkeys(("selectors", "metrics", "coverage"), SELECTORS),

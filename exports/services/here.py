@@ -25,7 +25,6 @@ from events.selectors.routes import route_for_export, route_records_for_period
 from exports import formats, sinks
 from exports.ahead import read_ahead
 from exports.assemble import file_assemble, files_of, segments_write
-from exports.collector import collector_resting
 from exports.formats.base import Format, FormatError, Tally, WriteContext
 from exports.formats.mrc import Mrc
 from exports.models import ExportRun, RunFile
@@ -52,8 +51,7 @@ def run_execute(run: ExportRun, output: str) -> ExportRun:
         with sql.view():
             run.horizon = journal.horizon()
         run.save()
-        with collector_resting():
-            tally = _write(run, form, output)
+        tally = _write(run, form, output)
     except (FormatError, OSError, ValueError) as error:
         _finish(run, ExportRun.State.FAILED, error=str(error))
         raise RunFailed(str(error)) from error

@@ -7,9 +7,9 @@ from typing import BinaryIO
 from django.db.models import F
 
 from devices import leases
+from devices.longwork import collector_resting
 from exports import formats, places
 from exports.assemble import Segment, segments_write
-from exports.collector import collector_resting
 from exports.failpoints import point
 from exports.models import ExportRun, RunPart
 from exports.replica import replica_or_primary

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from devices.longwork import collector_resting
 from devices.readings import (
     DAY,
     Channel,
@@ -27,7 +28,6 @@ from devices.readings import (
     RegisterValue,
     instant,
 )
-from exports.collector import collector_resting
 from exports.formats.base import Inventory
 from exports.formats.cmep.gather import Piece, pieces_series
 from exports.formats.cmep.parse import Parsed, Parser, RecordError

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from devices import readings
+from devices.longwork import collector_resting
 from devices.readings import (
     UNITS,
     DeviceInfo,
@@ -26,7 +27,6 @@ from devices.readings import (
     Status,
     identifier_fault,
 )
-from exports.collector import collector_resting
 from exports.formats.base import Inventory, Zones
 from exports.formats.clocks import Clock, Fixed, Standard, clock_of
 from exports.formats.issues import FormatError, ReadReport

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from devices.longwork import collector_resting
 from devices.readings import (
     Channel,
     DeviceInfo,
@@ -27,7 +28,6 @@ from devices.readings import (
     Status,
     instant,
 )
-from exports.collector import collector_resting
 from exports.formats.base import Inventory
 from exports.formats.csvtext import csv_split
 from exports.formats.issues import ReadReport
