@@ -24,8 +24,8 @@ from exports.services.gating import gate_of
 from exports.services.requests import (
     RunRequest,
     period_of_all,
+    request_of,
     run_create,
-    selection_of_run,
 )
 
 # What decides which readings are sent and how; a change of these is a new version.
@@ -219,23 +219,10 @@ def run_again(run: ExportRun, *, user: Any = None) -> ExportRun:
     if run.parts.count() != run.parts_total or not run.parts_total:
         raise NotNow("What this run read is no longer kept; export the period instead.")
     return run_create(
-        RunRequest(
-            format=run.format,
-            start=run.start,
-            end=run.end,
-            selection=selection_of_run(run),
-            options=run.options,
-            zone=run.zone,
+        request_of(
+            run,
             mode="RE",
-            name=run.name,
-            on_error=run.selection["on_error"],
-            on_unsupported=run.selection["on_unsupported"],
-            definition=run.definition,
             original=run,
-            destined=run.stamps["destined"],
-            receiver=run.stamps["receiver"],
-            file_name=run.file_name,
-            priority=run.priority,
             trigger=ExportRun.Trigger.HAND,
             since=run.since,
             corrections=run.corrections,

@@ -1,6 +1,7 @@
 """The work list of what the gate holds back: filled by runs, released by people, sent by runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -9,11 +10,11 @@ from django.utils import timezone
 from devices.models import Device
 from exports.gate import HOLD_METER, HOLD_RUN
 from exports.models import ExportDefinition, ExportRun, Hold
-from exports.scope import Selection, devices_of
+from exports.scope import devices_of
 from exports.services import backlog
 from exports.services.backlog import HELD_CODE, LeftOut
 from exports.services.corrections import NotNow
-from exports.services.requests import RunRequest, run_create, selection_of_run
+from exports.services.requests import request_of, run_create, selection_of_run
 from exports.services.wake import wake_run
 
 State = Hold.State
@@ -193,24 +194,14 @@ def released_send(definition: ExportDefinition, *, user: Any = None) -> list[Exp
     made = []
     for (start, end), mine in sorted(periods.items()):
         of = mine[-1].run
-        chosen = selection_of_run(of)
         names = tuple(sorted(row.device.device_id for row in mine if row.device))
         run = run_create(
-            RunRequest(
-                format=of.format,
+            request_of(
+                of,
                 start=start,
                 end=end,
-                selection=Selection(chosen.groups, names, chosen.channels, chosen.units),
-                options=of.options,
-                zone=of.zone,
-                name=of.name,
-                on_error=of.selection["on_error"],
-                on_unsupported=of.selection["on_unsupported"],
+                selection=replace(selection_of_run(of), devices=names),
                 definition=definition,
-                destined=of.stamps["destined"],
-                receiver=of.stamps["receiver"],
-                file_name=of.file_name,
-                priority=of.priority,
                 trigger=ExportRun.Trigger.HAND if user else ExportRun.Trigger.SCHEDULE,
             ),
             user=user,

@@ -139,6 +139,27 @@ def _with_batch_id(row: ExportRun) -> ExportRun:
         return row
 
 
+def request_of(run: ExportRun, **other: Any) -> RunRequest:
+    """The same export asked for again: what a run's row says of it; `other` fields as given."""
+    asked: dict[str, Any] = {
+        "format": run.format,
+        "start": run.start,
+        "end": run.end,
+        "selection": selection_of_run(run),
+        "options": run.options,
+        "zone": run.zone,
+        "name": run.name,
+        "on_error": run.selection["on_error"],
+        "on_unsupported": run.selection["on_unsupported"],
+        "definition": run.definition,
+        "destined": run.stamps["destined"],
+        "receiver": run.stamps["receiver"],
+        "file_name": run.file_name,
+        "priority": run.priority,
+    }
+    return RunRequest(**asked | other)
+
+
 def context_of(run: ExportRun, form: Format) -> WriteContext:
     """The writer's context of a run, from its row alone."""
     return WriteContext(
