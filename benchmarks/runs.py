@@ -22,7 +22,7 @@ from exports.models import ExportDefinition, ExportRun
 
 METERS, REPEATS, AIM = 100_000, 3, 1.7
 NOTES = {vendor: ["Alternative: one worker."] for vendor in ("postgresql", "sqlite")}
-LOOK = 0.002  # seconds between two looks at the run
+LOOK = 0.02  # seconds between two looks at the run: more of them would keep a core busy
 PATIENCE = 600
 
 

@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 CHUNK = 1 << 20
 NAMES = 10_000  # names like one that are tried
@@ -40,6 +41,8 @@ class HashingWriter:
         self._size = 0
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUED)
         self._error: BaseException | None = None
+        self._written, self._ended = 0, False
+        self._more = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="export-writer", daemon=True)
         self._thread.start()
 
@@ -69,6 +72,11 @@ class HashingWriter:
         if self._error is not None:
             raise self._error
 
+    def wait_for(self, size: int) -> None:
+        """Wait until so many bytes can be read again, or nothing more is written."""
+        with self._more:
+            self._more.wait_for(lambda: self._ended or self._written >= size)
+
     def _hand_over(self) -> None:
         data = b"".join(self._pending)
         self._pending, self._size = [], 0
@@ -76,6 +84,17 @@ class HashingWriter:
         self._queue.put(data)
 
     def _run(self) -> None:
+        try:
+            self._write_all()
+        finally:
+            self._tell(0, ended=True)
+
+    def _tell(self, size: int, *, ended: bool = False) -> None:
+        with self._more:
+            self._written, self._ended = self._written + size, ended
+            self._more.notify_all()
+
+    def _write_all(self) -> None:
         dirty = 0
         while (data := self._queue.get()) is not None:
             if self._error is not None:
@@ -83,13 +102,40 @@ class HashingWriter:
             try:
                 self._hash.update(data)
                 self._raw.write(data)
+                self._raw.flush()
+                self._tell(len(data))
                 dirty += len(data)
                 if self._synced and dirty >= SYNCED:
-                    self._raw.flush()
                     os.fdatasync(self._raw.fileno())
                     dirty = 0
             except BaseException as error:
                 self._error = error
+
+
+class Following(io.RawIOBase):
+    """A file while it is written, from its beginning: what is not there yet is waited for."""
+
+    def __init__(self, path: Path, writer: HashingWriter) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._writer = writer
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._writer.wait_for(self._file.tell() + 1)
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextlib.contextmanager

@@ -36,13 +36,15 @@ FORGOTTEN = timedelta(hours=1)  # after which a worker that is silent is no long
 class Step:
     """Something done again and again. True from `function`: there may be more to do at once.
 
-    `every` is the pause after a success, in seconds. A failure is logged, does not stop the other
-    steps, and is tried again after a pause that doubles up to BACKOFF_MAX.
+    `every` is the pause after a success, `rest` that after one that found nothing to do, in
+    seconds. A failure is logged, does not stop the other steps, and is tried again after a pause
+    that doubles up to BACKOFF_MAX.
     """
 
     name: str
     function: Callable[[], object]
     every: float = 0.0
+    rest: float = 0.0
     failures: int = 0
     due: float = 0.0
 
@@ -64,7 +66,7 @@ class Step:
             logger.exception("%s failed; again in %g s", self.name, pause)
             return False
         self.failures = 0
-        self.due = now + self.every
+        self.due = now + (self.every if more else max(self.every, self.rest))
         return more
 
 
@@ -102,9 +104,9 @@ def workers_forget() -> None:
 
 
 def sweep_until(stop: Stop) -> None:
-    """Call the functions of TMS_SWEEPS in turn, at once again while one says there is more."""
+    """Call the functions of TMS_SWEEPS in turn; at once again those that say there is more."""
     steps = [Step("heartbeat", worker_beat, every=BEAT)]
-    steps += [Step(name, import_string(name)) for name in settings.TMS_SWEEPS]
+    steps += [Step(name, import_string(name), rest=IDLE) for name in settings.TMS_SWEEPS]
     while not stop.asked:
         more = False
         for step in steps:

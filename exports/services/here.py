@@ -4,7 +4,6 @@ The same planning, reading and writing as of a run by the workers; only that the
 file holds them all, go straight into it.
 """
 
-import contextlib
 import itertools
 import os
 import sys
@@ -29,6 +28,7 @@ from exports.formats.base import Format, FormatError, Tally, WriteContext
 from exports.formats.mrc import Mrc
 from exports.models import ExportRun, RunFile
 from exports.scope import Scope, frames_read, parts_freeze
+from exports.services.drafts import Draft, draft_begin
 from exports.services.names import file_names
 from exports.services.plan import part_devices
 from exports.services.requests import context_of, scope_of
@@ -104,11 +104,9 @@ def _write(run: ExportRun, form: Format, output: str) -> Tally:
         return _write_stream(run, form, ctx, frames)
     folder, name = _place(output)
     own = name or file_names(run, form, ctx, [""])[""]
-    with contextlib.ExitStack() as stack:
-        draft, writer = stack.enter_context(sinks.draft(folder, name or run.batch_id))
-        tally = form.write(frames, ctx, writer)  # type: ignore[arg-type]
-        stack.close()  # everything is on disk now
-    made = _Made(draft, writer, tally, own)
+    with draft_begin(form, ctx, folder, name or run.batch_id) as draft:
+        tally = form.write(frames, ctx, draft.writer)  # type: ignore[arg-type]
+    made = _Made(draft, tally, own)
     _publish(run, form, ctx, [made], folder, name)
     return tally
 
@@ -127,8 +125,7 @@ def _place(output: str) -> tuple[Path, str]:
 class _Made(NamedTuple):
     """A file written under no name yet; `name` is the format's own for it."""
 
-    draft: Path
-    writer: sinks.HashingWriter
+    draft: Draft
     tally: Tally
     name: str
 
@@ -145,17 +142,15 @@ def _publish(
     wanted = []
     for file in made:
         if not file.tally.records and form.when_empty(ctx.options) == "none":
-            file.draft.unlink()
+            file.draft.path.unlink()
         else:
             wanted.append(file)
     try:
         for file in wanted:
-            with file.draft.open("rb") as stream:
-                if faults := form.verify(stream, ctx):
-                    raise ValueError(f"{file.name}: {'; '.join(faults[:3])}")
+            file.draft.check(file.name)
     except BaseException:
         for file in wanted:
-            file.draft.unlink(missing_ok=True)
+            file.draft.path.unlink(missing_ok=True)
         raise
     for position, file in enumerate(wanted, 1):
         target = folder / (name or sinks.free_name(folder, file.name))
@@ -163,10 +158,10 @@ def _publish(
             run=run,
             position=position,
             path=str(target),
-            bytes=file.writer.bytes,
-            sha256=file.writer.sha256,
+            bytes=file.draft.writer.bytes,
+            sha256=file.draft.writer.sha256,
         )
-        sinks.publish(file.draft, target, overwrite=bool(name))
+        sinks.publish(file.draft.path, target, overwrite=bool(name))
         RunFile.objects.filter(pk=row.pk).update(published=True)
 
 
@@ -205,9 +200,9 @@ def _write_many(
         names = file_names(run, form, ctx, [key for key, _ in files])
         made = []
         for position, (key, parts) in enumerate(files, 1):
-            with sinks.draft(Path(spool), str(position)) as (draft, writer):
-                tally = file_assemble(form, ctx, parts, writer, key=key, number=position)  # type: ignore[arg-type]
+            with draft_begin(form, ctx, Path(spool), str(position)) as draft:
+                tally = file_assemble(form, ctx, parts, draft.writer, key=key, number=position)  # type: ignore[arg-type]
             whole.merge(tally)
-            made.append(_Made(draft, writer, tally, names[key]))
+            made.append(_Made(draft, tally, names[key]))
         _publish(run, form, ctx, made, folder, name)
     return whole

@@ -19,6 +19,7 @@ from exports.failpoints import point
 from exports.formats.base import Format, Tally, WriteContext
 from exports.models import Delivery, ExportDefinition, ExportRun, RunFile
 from exports.services import backlog
+from exports.services.drafts import FileWrong, draft_begin
 from exports.services.holds import holds_settle, may_be_held
 from exports.services.names import file_names
 from exports.services.requests import context_of
@@ -27,10 +28,6 @@ from exports.services.write import segments_of
 
 AHEAD_PARTS = 8  # a run of fewer parts is put together when all of them are written
 LOOK = 0.02  # seconds between two looks at the next part, which another worker writes
-
-
-class FileWrong(Exception):
-    """A finished file that is not what it should be; nothing of the run is sent."""
 
 
 def run_join(run: ExportRun) -> None:
@@ -123,23 +120,20 @@ def _file_make(
 ) -> None:
     """One file of the run, from its draft to its name; whatever is there already is adopted."""
     folder = places.produced()
-    with sinks.draft(folder, f"{run.batch_id}-{position}") as (draft, writer):
-        tally = file_assemble(form, ctx, parts, writer, key=key, number=position)  # type: ignore[arg-type]
+    with draft_begin(form, ctx, folder, f"{run.batch_id}-{position}") as draft:
+        tally = file_assemble(form, ctx, parts, draft.writer, key=key, number=position)  # type: ignore[arg-type]
     whole.merge(tally)
     if not tally.records and form.when_empty(ctx.options) == "none":
-        draft.unlink()
+        draft.path.unlink()
         return
     point("draft written")
     try:
-        with draft.open("rb") as stream:
-            faults = form.verify(stream, ctx)
-        if faults:
-            raise FileWrong(f"{name}: {'; '.join(faults[:3])}")
-        row = _file_reserve(run, position, folder, name, writer)
+        draft.check(name)
+        row = _file_reserve(run, position, folder, name, draft.writer)
         point("file reserved")
-        _file_publish(row, draft)
+        _file_publish(row, draft.path)
     finally:
-        draft.unlink(missing_ok=True)
+        draft.path.unlink(missing_ok=True)
 
 
 def _file_reserve(

@@ -24,7 +24,7 @@ from exports.hooks import RUN_FAILED, alarm
 from exports.models import ExportRun, Hold, RunPart
 from exports.naming import NameRefused
 from exports.services import backlog, holds
-from exports.services.join import FileWrong, run_join, run_join_ahead, run_joins_ahead
+from exports.services.join import run_join, run_join_ahead, run_joins_ahead
 from exports.services.plan import run_is_late, run_plan
 from exports.services.write import part_write, run_written
 
@@ -33,7 +33,7 @@ State, Phase = ExportRun.State, ExportRun.Phase
 LOOKED_AT = 50  # open runs that are looked through for work
 ATTEMPTS = 5  # of a phase or part, when what failed may pass: disk, network, database
 PASSING = (OSError, OperationalError)
-FINAL = (FormatError, ValueError, NameRefused, FileWrong, formats.UnknownFormat)
+FINAL = (FormatError, ValueError, NameRefused, formats.UnknownFormat)
 
 
 def runs_open() -> QuerySet[ExportRun]:

@@ -1,6 +1,8 @@
 """A file appears whole under its name, or not at all."""
 
 import hashlib
+import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -80,3 +82,26 @@ def test_a_taken_name_gets_a_number(tmp_path, taken, name, free):
     for other in taken:
         (tmp_path / other).touch()
     assert sinks.free_name(tmp_path, name) == free
+
+
+def test_a_reader_behind_the_writer_waits_for_what_is_to_come(tmp_path):
+    first, second = b"a" * sinks.CHUNK, b"b" * 10
+    with ThreadPoolExecutor(1) as beside, sinks.draft(tmp_path, "x.txt") as (path, writer):
+        following = sinks.Following(path, writer)
+        whole = beside.submit(io.BufferedReader(following).read)
+        writer.write(first)
+        writer.write(second)
+        assert not whole.done()  # what is the end is known when the writer is closed
+    assert whole.result() == first + second
+
+
+def test_a_reader_behind_a_writer_that_failed_comes_to_an_end(tmp_path):
+    with ThreadPoolExecutor(1) as beside:
+        raw = FullDisk()
+        writer = sinks.HashingWriter(raw)
+        (tmp_path / "x.txt").write_bytes(b"half")
+        whole = beside.submit(sinks.Following(tmp_path / "x.txt", writer).readall)
+        writer.write(b"x" * sinks.CHUNK)
+        with pytest.raises(OSError, match="No space left"):
+            writer.close()
+    assert whole.result() == b"half"

@@ -88,15 +88,22 @@ def test_a_step_is_done_no_earlier_than_it_is_due():
     assert calls == ["last", "last"]
 
 
+def test_a_step_that_found_nothing_rests_and_one_that_has_more_does_not():
+    step = Step("it", first, rest=IDLE)
+    for now in (1.0, 1.0, 1.0, 1.1, 1.0 + IDLE):
+        step.run(now)
+    assert calls == ["first"] * 4
+
+
 # --- the worker without a broker ----------------------------------------------------------------
 
 
 @pytest.mark.django_db
-def test_the_sweeper_goes_on_at_once_while_there_is_more_and_no_failure_stops_it(named):
+def test_the_sweeper_goes_on_at_once_with_what_has_more_and_no_failure_stops_it(named):
     stop = Stopped(at=3)
     loops.sweep_until(stop)
     assert stop.waits == [0.0, 0.0, IDLE]
-    assert calls == ["first", "failing", "last", "first", "last", "first", "last"]
+    assert calls == ["first", "failing", "last", "first", "first"]
     assert timezone.now() - Heartbeat.objects.get(name="worker").at < timedelta(minutes=1)
 
 
