@@ -30,7 +30,7 @@ from exports.services.write import part_write, run_written
 
 logger = logging.getLogger(__name__)
 State, Phase = ExportRun.State, ExportRun.Phase
-LOOKED_AT = 50  # open runs that are looked through for work
+LOOKED_AT = 50  # open runs, and parts of one, that are looked through for work
 ATTEMPTS = 5  # of a phase or part, when what failed may pass: disk, network, database
 PASSING = (OSError, OperationalError)
 FINAL = (FormatError, ValueError, NameRefused, formats.UnknownFormat)
@@ -94,7 +94,8 @@ def _plan(run: ExportRun) -> bool:
 
 
 def _write(run: ExportRun) -> bool:
-    for part in run.parts.filter(done=False).order_by("position"):
+    # What a part froze is read when the part is claimed: of a large run it is megabytes.
+    for part in run.parts.filter(done=False).defer("data").order_by("position")[:LOOKED_AT]:
         if leases.claim(part, Q(done=False), attempts=part.attempts + 1):
             point("part claimed")
             return _guarded(run, part, lambda part=part: part_write(run, part))
