@@ -1,9 +1,8 @@
 """Reading a file into the staging tables: every row with what it would do, nothing applied."""
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
 
 from django.db import transaction
@@ -15,6 +14,7 @@ from devices.imports.header import header_read
 from devices.imports.outcome import ADDED, CHANGED, MOVED, REFUSED, REMOVED
 from devices.imports.text import FileRefused, Record, TextTable
 from devices.imports.workbook import WorkbookTable
+from devices.longwork import collector_resting
 from devices.models import ImportJob, ImportPlace, ImportRecord, ImportRow, ImportStay
 from devices.services.imports.changes import changes_clear, changes_write
 from devices.services.imports.evaluate import COLUMNS, Evaluator, Portion
@@ -74,6 +74,7 @@ def _table(job: ImportJob, stream: BinaryIO) -> TextTable | WorkbookTable:
     return TextTable(stream, limits())
 
 
+@collector_resting()  # hundreds of thousands of small values, none of them in a cycle
 def _file_stage(job: ImportJob, table: TextTable | WorkbookTable) -> None:
     records = iter(table)
     first = next(records, None)
@@ -94,7 +95,7 @@ def _file_stage(job: ImportJob, table: TextTable | WorkbookTable) -> None:
         return min(99, 100 * table.position // max(job.size, 1))
 
     cell_reader = reader_of(job, catalogues := catalogues_load())
-    chunks = map(_uncollected()(cell_reader.read), _portions(records))
+    chunks = _ahead(map(cell_reader.read, _portions(records)))
     evaluator = Evaluator(job, catalogues, job.moment, STEP, waiting_exist())
     tally = _Tally()
     for place, chunk in enumerate(chunks):
@@ -108,6 +109,7 @@ def _file_stage(job: ImportJob, table: TextTable | WorkbookTable) -> None:
     _staged_end(job, issues, evaluator, tally)
 
 
+@collector_resting()
 def import_restage(job: ImportJob) -> bool:
     """Evaluate a claimed job's staged rows anew, on the state of now; True: with equal outcome."""
     before = dict(job.counts)
@@ -156,23 +158,15 @@ def _portion_stage(
         job_beat(job, progress=progress())
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cyclic collector for a moment.
-
-    A portion makes and drops some hundred thousand small values, none of them in a cycle; looking
-    through them again and again costs a third of the time.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
+def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks, each read while the database is at work on the one before."""
+    with ThreadPoolExecutor(1, "import-read") as beside:
+        coming = beside.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = beside.submit(next, chunks, None)
+            yield chunk
 
 
-@_uncollected()
 def _portion_write(job: ImportJob, evaluator: Evaluator, chunk: Chunk, tally: "_Tally") -> Portion:
     portion = evaluator.portion(chunk)
     rows = tally.counted(evaluator.rows(portion))
