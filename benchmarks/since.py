@@ -16,6 +16,7 @@ from django.utils import timezone
 from benchmarks import fleet
 from benchmarks.tables import Line, seconds
 from devices import blocks, journal
+from devices.counts import counts_pack
 from devices.journal import marks, partitions, sql
 from devices.models import Batch
 from exports.scope import Scope, Selection, frames_read, parts_freeze
@@ -72,7 +73,7 @@ def _fill(channels: Sequence[int]) -> None:
                 cursor.execute(
                     f"INSERT INTO devices_intervalblock ({_COLUMNS}, numbers, revisions, "
                     f"folded_to) SELECT c.id, %s, %s, %s, %s, %s, %s {of_channels}",
-                    [day, blocks.pack_counts(counts), b"", winners, b"", number],
+                    [day, counts_pack(counts[None, :])[0], b"", winners, b"", number],
                 )
     marks.mark_raise(marks.FOLD, number)
 

@@ -1,8 +1,8 @@
 """Pure: packing of channel-days, and folding journal entries into them by rank.
 
 Shapes throughout: m channel-days of one slot count s are arrays (m, s). Packed forms, all little
-endian: block counts int32, or int64 when a value needs it; journal counts one byte of item width
-(1, 2, 4, 8) and then signed integers of it; status uint16, empty when every slot is 0; numbers as
+endian: block counts as `devices.counts` says; journal counts one byte of item width (1, 2, 4, 8)
+and then signed integers of it; status uint16, empty when every slot is 0; numbers as
 `devices.winners` says; revisions uint16, empty when every slot is 0.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from devices import winners
+from devices.counts import counts_of, counts_pack
 from devices.readings import ABSENT, DAY, NEVER, Ints, Masks, Status
 from devices.winners import PackError
 
@@ -198,20 +199,6 @@ def unpack_statuses(packed: Sequence[bytes], sizes: Ints) -> Masks:
     return status
 
 
-def pack_counts(counts: Ints) -> bytes:
-    """Counts of a block."""
-    narrow = counts.astype("<i4")
-    return narrow.tobytes() if np.array_equal(narrow, counts) else counts.astype("<i8").tobytes()
-
-
-def unpack_counts(packed: bytes, slots: int) -> Ints:
-    """Counts of a block of `slots` slots, int64."""
-    width, rest = divmod(len(packed), slots)
-    if rest or width not in (4, 8):
-        raise PackError(f"{len(packed)} bytes are no block of {slots} slots")
-    return np.frombuffer(packed, f"<i{width}").astype(np.int64)
-
-
 def pack_numbers(numbers: Ints) -> bytes:
     """Winning batch numbers of a block (`devices.winners`)."""
     return winners.winners_pack(numbers[None, :])[0]
@@ -256,9 +243,7 @@ class Days:
             return
         counts, status, numbers, revisions = zip(*packed, strict=True)
         where, slots = np.array(rows), self.counts.shape[1]
-        for width, chosen in _by_size(counts, slots):
-            some = np.frombuffer(b"".join([counts[n] for n in chosen]), f"<i{width}")
-            self.counts[where[chosen]] = some.reshape(-1, slots)
+        self.counts[where] = counts_of(counts, slots)
         sizes = np.full(len(rows), slots, np.int64)
         self.status[where] = unpack_statuses(status, sizes).reshape(-1, slots)
         self.numbers[where] = winners.winners_unpack(numbers, slots)
@@ -267,30 +252,15 @@ class Days:
     def pack(self, rows: Sequence[int]) -> list[PackedDay]:
         """The packed (counts, status, numbers, revisions) of some days."""
         where = np.array(rows, np.int64)
-        counts = self.counts[where]
-        wide: list[bool] = (counts.astype("<i4") != counts).any(axis=1).tolist()
-        packed = _cut(counts.astype("<i4"))
-        for place in (n for n, is_wide in enumerate(wide) if is_wide):
-            packed[place] = pack_counts(counts[place])
         return list(
             zip(
-                packed,
+                counts_pack(self.counts[where]),
                 _cut_flagged(self.status[where]),
                 winners.winners_pack(self.numbers[where]),
                 _cut_flagged(self.revisions[where]),
                 strict=True,
             )
         )
-
-
-def _by_size(counts: Sequence[bytes], slots: int) -> Iterator[tuple[int, list[int]]]:
-    """Places of packed counts by the width of their integers."""
-    sizes = np.fromiter(map(len, counts), np.int64, len(counts))
-    for size in np.unique(sizes).tolist():
-        width, rest = divmod(size, slots)
-        if rest or width not in (4, 8):
-            raise PackError(f"{size} bytes are no block of {slots} slots")
-        yield width, np.flatnonzero(sizes == size).tolist()
 
 
 def _cut(table: npt.NDArray[Any]) -> list[bytes]:

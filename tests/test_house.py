@@ -27,7 +27,7 @@ TOOLS = {"tms.keyset"}
 PURE, MODELS, STORE, SELECTORS, SERVICES, TOP = range(6)
 FLOORS = {
     "devices": {
-        **dict.fromkeys(("readings", "terms", "blocks", "winners", "rosters"), PURE),
+        **dict.fromkeys(("readings", "terms", "blocks", "counts", "winners", "rosters"), PURE),
         **dict.fromkeys(("batchform", "batchvalues", "plots", "charts", "imports"), PURE),
         **dict.fromkeys(("bestread", "consumption", "storedreads", "tracing"), PURE),
         **dict.fromkeys(("longwork",), PURE),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from devices import blocks
+from devices.counts import Counts, counts_unpack
 from devices.journal import sql
 from devices.readings import Ints, Masks
 
@@ -41,19 +42,9 @@ class Columns(NamedTuple):
         fixed = (self.channel[which], self.day[which], self.folded_to[which])
         return Columns(*fixed, blobs, sizes)
 
-    def counts(self, slots: int) -> npt.NDArray[np.signedinteger[Any]]:
+    def counts(self, slots: int) -> Counts:
         """Counts (k, slots): int32, or int64 when any block needs it."""
-        packed, sizes = self.blobs["counts"], self.sizes["counts"]
-        wide = sizes != 4 * slots
-        if not wide.any():
-            return np.frombuffer(packed, "<i4").reshape(-1, slots)
-        cut = self._each("counts")
-        made = np.empty((len(sizes), slots), np.int64)
-        narrow = b"".join(cut[row] for row in np.flatnonzero(~wide).tolist())
-        made[~wide] = np.frombuffer(narrow, "<i4").reshape(-1, slots)
-        for row in np.flatnonzero(wide).tolist():
-            made[row] = blocks.unpack_counts(cut[row], slots)
-        return made
+        return counts_unpack(self.blobs["counts"], self.sizes["counts"], slots)
 
     def masks(self, name: str, slots: int) -> tuple[npt.NDArray[np.bool_], Masks]:
         """Which blocks have masks of this name (k,), and theirs; those of the rest are all 0."""

@@ -107,7 +107,7 @@ def test_a_plain_block_has_no_status_and_no_revisions_and_one_run():
     days = blocks.Days.empty(1, 96)
     days.status[:], days.numbers[:], days.counts[:] = 0, 5, 7
     counts, status, numbers, revisions = days.pack([0])[0]
-    assert (len(counts), status, len(numbers), revisions) == (384, b"", 10, b"")
+    assert (len(counts), status, len(numbers), revisions) == (144, b"", 10, b"")
 
 
 @pytest.mark.parametrize(
@@ -117,8 +117,6 @@ def test_a_plain_block_has_no_status_and_no_revisions_and_one_run():
         (blocks.unpack_entry, (b"\x03abc",)),
         (blocks.unpack_entry, (b"\x04abc",)),
         (blocks.unpack_status, (b"ab", 3)),
-        (blocks.unpack_counts, (b"abc", 3)),
-        (blocks.unpack_counts, (b"abcdef", 3)),
         (blocks.unpack_numbers, (blocks.pack_numbers(np.array([1, 1])), 3)),
         (blocks.unpack_numbers, (b"abc", 3)),
         (blocks.unpack_numbers, (blocks.pack_numbers(np.arange(96)), 95)),
