@@ -26,6 +26,7 @@ SYSTEM_CODES = {
     "TMS_ROUTE": "A message route cannot write",
     "TMS_IMPORT": "A row of an import was refused when it was due",
     "TMS_INBOX": "A file of the inbox was not taken",
+    "TMS_HELD": "An export is held back until somebody releases it",
 }
 
 

@@ -35,6 +35,8 @@ POINTS = (
     "mail handed over",
     "mail stored",
     "delivery stored",
+    "run held, in the transaction",
+    "run held",
 )
 _NUMBERS = {name: number for number, name in enumerate(POINTS, 1)}
 _FATAL = os.environ.get("TMS_FAIL_AT", "")

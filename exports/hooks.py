@@ -4,7 +4,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 RUN_FAILED, MISSED = "TMS_RUN_FAILED", "TMS_MISSED"
-DESTINATION, INBOX = "TMS_DESTINATION", "TMS_INBOX"
+DESTINATION, INBOX, HELD = "TMS_DESTINATION", "TMS_INBOX", "TMS_HELD"
 
 
 def alarm(code: str, title: str, *, key: str = "", text: str = "", link: str = "") -> None:

@@ -5,10 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from devices.models import Device
+from exports.failpoints import point
 from exports.gate import HOLD_METER, HOLD_RUN
+from exports.hooks import HELD, alarm, alarm_clear
 from exports.models import ExportDefinition, ExportRun, Hold
 from exports.scope import devices_of
 from exports.services import backlog
@@ -140,6 +143,9 @@ def run_hold(run: ExportRun) -> bool:
         why = f"{len(short):,} of {run.expected:,} meters fall short: {names}{more}"
         sums = [sum(row[n] for row in short) for n in range(1, 5)]
         Hold.objects.create(**_what(run, ["", *sums, why]))
+        address = reverse("admin:exports_exportrun_change", args=[run.pk])
+        alarm(HELD, f"Export {run.name} is held back", key=str(run.pk), text=why, link=address)
+        point("run held, in the transaction")
     return bool(held)
 
 
@@ -152,6 +158,7 @@ def run_drop(run: ExportRun, state: str, why: str) -> bool:
     if ended:
         backlog.backlog_release(run)
         Hold.objects.filter(run=run, device=None, state=State.HELD).update(state=state)
+        alarm_clear(HELD, str(run.pk))
     return bool(ended)
 
 
@@ -178,6 +185,7 @@ def hold_release(hold: Hold, *, user: Any, note: str) -> bool:
     ExportRun.objects.filter(pk=hold.run_id, state=ExportRun.State.HELD).update(
         state=ExportRun.State.QUEUED, started=timezone.now()
     )
+    alarm_clear(HELD, str(hold.run_id))
     wake_run()
     return True
 

@@ -84,6 +84,7 @@ def run_written(run: ExportRun) -> bool:
     if run.parts.filter(done=False).exists():
         return False
     if run_hold(run):
+        point("run held")
         return True
     return bool(
         ExportRun.objects.filter(leases.free(run), pk=run.pk, phase=ExportRun.Phase.WRITE).update(

@@ -47,6 +47,26 @@ held = list(Hold.objects.values_list("device__device_id", "state"))
 owed = set(Hold.objects.get().definition.backlog.values_list("device__device_id", "reason"))
 print(same, held, owed)
 """
+MAKE_HOLDING = """
+from exports import services
+from exports.models import ExportDefinition
+it = ExportDefinition(
+    name="HOLDING", format="cmep", period="since_last", gate="run", gate_questionable=0
+)
+it.full_clean()
+services.definition_save(it, groups=[], devices=[], destinations=[])
+"""
+RELEASE = """
+from django.contrib.auth import get_user_model
+from events.models import SystemAlarm
+from exports import services
+from exports.models import Hold
+(hold,) = Hold.objects.filter(run={run}, device=None, state="held")
+(alarm,) = SystemAlarm.objects.filter(code="TMS_HELD", cleared=None)
+services.hold_release(hold, user=get_user_model()(username="ada"), note="seen")
+print(hold.reasons, alarm.times, SystemAlarm.objects.filter(cleared=None).exists())
+"""
+HOLDING = [number for number, name in enumerate(POINTS, 1) if name.startswith("run held")]
 HELD = "M99"  # questionable, always: the gate keeps it out of every file
 METERS = [f"M{n:02}" for n in range(6)]
 
@@ -134,11 +154,15 @@ class Exporting(Site):
             )
         return {"source": "scheduled", "meters": meters}
 
-    def run_start(self) -> int:
-        return self.as_("export", "POST", "/exports/SINCE/runs", {})["run"]
+    def run_start(self, name: str = "SINCE") -> int:
+        return self.as_("export", "POST", f"/exports/{name}/runs", {})["run"]
 
     def run_see(self, run: int) -> dict[str, Any]:
         return self.as_("export", "GET", f"/runs/{run}")
+
+    def files(self) -> set[str]:
+        """What has been produced, by name."""
+        return {path.name for path in (self.data_dir / "exports").glob("[!.]*")}
 
     def delivered(self, run: int) -> bool:
         """Whether the run is done and its file has reached each of the three partners."""
@@ -199,7 +223,7 @@ def watcher(site) -> Iterator[Watcher]:
     watching.join()
 
 
-@pytest.mark.parametrize("number", range(1, len(POINTS) + 1))
+@pytest.mark.parametrize("number", sorted({*range(1, len(POINTS) + 1)} - {*HOLDING}))
 def test_a_worker_dies(site, watcher, number):
     if site.received:  # else what the file brought is still to be sent
         site.as_("ingest", "POST", "/batches", site.batch())
@@ -225,6 +249,29 @@ def test_a_worker_dies(site, watcher, number):
     for path, digest in watcher.seen.items():  # P4: as it was first seen, so it is
         assert hashlib.sha256(path.read_bytes()).hexdigest() == digest, path
     print(f"point {number}, {POINTS[number - 1]}: one file, whole, each version once")
+
+
+@pytest.mark.parametrize("number", HOLDING)
+def test_a_worker_dies_that_holds_a_run_as_a_whole(site, number):
+    if number == HOLDING[0]:
+        site.done("shell", "-v", "0", "-c", MAKE_HOLDING)
+    site.as_("ingest", "POST", "/batches", site.batch())
+    run, before = site.run_start("HOLDING"), site.files()
+    site.environment["TMS_FAIL_AT"] = str(number)
+    dying = site.begin("worker")
+    del site.environment["TMS_FAIL_AT"]
+    assert dying.wait(PATIENCE) == -signal.SIGKILL
+    other = site.begin("worker")
+    site.wait_for(lambda: site.run_see(run)["status"] == "held")
+    assert site.files() == before
+    released = site.done("shell", "-v", "0", "-c", RELEASE.format(run=run))
+    assert released.strip() == "1 of 7 meters fall short: M99 1 False"
+    site.wait_for(lambda: site.run_see(run)["status"] == "done")
+    (file,) = site.run_see(run)["files"]
+    assert site.files() - before == {file["name"]}
+    other.send_signal(signal.SIGTERM)
+    assert other.wait(PATIENCE) == 0
+    print(f"point {number}, {POINTS[number - 1]}: held once, told once, whole when released")
 
 
 def test_every_point_is_documented():
