@@ -20,19 +20,9 @@ PERIOD = timedelta(hours=24)
 FEEDERS = 5
 
 
-def attention(request: HttpRequest) -> list[dict[str, Any]]:
-    """What somebody should look at, before what goes well; no card when there is nothing."""
-    rows = attention_rows(request.user.has_perm)
-    if not rows:
-        return []
-    return [
-        {
-            "title": "Wants attention",
-            "template": "events/cards/attention.html",
-            "size": "wide",
-            "context": {"rows": rows},
-        }
-    ]
+def attention(request: HttpRequest) -> dict[str, list[Any]]:
+    """Alarms of the house, routes, mails, codes (settings.TMS_ATTENTION)."""
+    return {"lines": attention_rows(request.user.has_perm)}
 
 
 def cards(request: HttpRequest) -> list[dict[str, Any]]:

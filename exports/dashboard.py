@@ -13,23 +13,13 @@ from exports.models import Destination
 SHOWN = 6
 
 
-def attention(request: HttpRequest) -> list[dict[str, Any]]:
-    """What has failed, before everything else; no card when nothing has."""
+def attention(request: HttpRequest) -> dict[str, list[dict[str, Any]]]:
+    """What has failed or is held (settings.TMS_ATTENTION)."""
     if not request.user.has_perm("exports.view_exportrun"):
-        return []
+        return {}
     failed, stuck = selectors.failures_for_dashboard()
     paused = selectors.destinations_for_dashboard(SHOWN)
-    figures = [*_failures(failed, stuck, paused), *_held()]
-    if not figures:
-        return []
-    return [
-        {
-            "title": "Needs attention",
-            "template": "devices/cards/figures.html",
-            "size": "figures",
-            "context": {"figures": figures},
-        }
-    ]
+    return {"figures": [*_failures(failed, stuck, paused), *_held()]}
 
 
 def cards(request: HttpRequest) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ Hooks, all lists of dotted names in settings:
 
 - `TMS_DASHBOARD_CARDS`: `(request) -> list of cards`. A card is a mapping of `title`, `template`,
   `context`, and optionally `size` ("small", "half", "wide") and `link` (where its title leads).
+- `TMS_ATTENTION`: `(request) -> mapping` of what somebody should look at: `figures` as tiles have
+  them, `lines` of `text` and `link`. All of it is one card, before the others, or none.
 - `TMS_SEARCHES`: `(request, text) -> address or None`; the first address wins.
 """
 
@@ -133,10 +135,23 @@ class TmsAdminSite(admin.AdminSite):
 def dashboard_cards(request: HttpRequest) -> list[dict]:
     """The cards that the apps supply, in the order of the setting."""
     cards = [card for name in settings.TMS_DASHBOARD_CARDS for card in import_string(name)(request)]
+    cards = [*_attention_card(request), *cards]
     for card in cards:
         if not (card.get("title") and card.get("template")):
             raise ValueError(NO_CARD_TEMPLATE.format(card))
     return cards
+
+
+def _attention_card(request: HttpRequest) -> list[dict]:
+    """What has failed or waits for a person, before what goes well; no card when there is none."""
+    found: dict[str, list] = {"figures": [], "lines": []}
+    for name in settings.TMS_ATTENTION:
+        for kind, some in import_string(name)(request).items():
+            found[kind] += some
+    if not any(found.values()):
+        return []
+    template = "admin/attention.html"
+    return [{"title": "Needs attention", "template": template, "size": "wide", "context": found}]
 
 
 def _section(name: str, models: list[dict]) -> dict:

@@ -114,8 +114,9 @@ TMS_TICKS = [  # what the scheduler does each minute
     *("exports.tasks.maintain", "events.tasks.watch", "events.tasks.maintain"),
 ]
 TMS_API_ROUTERS = ["devices.api.router", "events.api.router", "exports.api.router"]
+TMS_ATTENTION = ["exports.dashboard.attention", "events.dashboard.attention"]
 TMS_DASHBOARD_CARDS = [
-    *("exports.dashboard.attention", "events.dashboard.attention", "devices.dashboard.cards"),
+    "devices.dashboard.cards",
     *("exports.dashboard.cards", "exports.dashboard.inbox", "events.dashboard.cards"),
 ]
 TMS_DEVICE_SECTIONS = [  # (request, device), on a device's page

@@ -267,7 +267,7 @@ def test_what_the_house_says_is_listed_and_taken_as_over(admin_client):
     form = {"action": "clear", "_selected_action": [SystemAlarm.objects.get().pk]}
     admin_client.post(reverse("admin:events_systemalarm_changelist"), form)
     assert SystemAlarm.objects.get().cleared is not None
-    assert "Wants attention" not in admin_client.get("/").content.decode()
+    assert "Needs attention" not in admin_client.get("/").content.decode()
 
 
 # --- roles --------------------------------------------------------------------------------------
