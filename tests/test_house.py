@@ -33,7 +33,7 @@ FLOORS = {
         **dict.fromkeys(("longwork",), PURE),
         **dict.fromkeys(("registertable", "usageplots", "story"), PURE),
         **dict.fromkeys(("models", "leases"), MODELS),
-        **dict.fromkeys(("journal", "limits", "router", "beside", "folders"), STORE),
+        **dict.fromkeys(("journal", "rows", "limits", "router", "beside", "folders"), STORE),
         **dict.fromkeys(("selectors", "metrics"), SELECTORS),
         **dict.fromkeys(("registers", "billing"), SELECTORS),
         **dict.fromkeys(("services", "seed", "demo"), SERVICES),

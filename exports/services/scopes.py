@@ -6,11 +6,14 @@ Readings that were stored before and have never been sent by this definition are
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from devices.journal import sql
 from devices.models import Channel, Device, Membership
+from devices.rows import rows_insert
 from devices.services.memberships import MembershipChange, Stay
 from exports.models import Backlog, ExportDefinition
 from exports.models.definitions import SINCE_LAST, flow_formats
@@ -20,6 +23,7 @@ from exports.services.backlog import day_bounds
 Window = tuple[int, int]  # epoch seconds (start, end]
 ALWAYS: Window = (-(1 << 40), 1 << 40)
 DEVICES_AT_ONCE = 5000
+PLACE = ("device_id", "channel_id", "first_day", "last_day")  # of a backlog row
 
 
 def memberships_changed(changes: Sequence[MembershipChange]) -> None:
@@ -163,20 +167,28 @@ def _owe(definition: ExportDefinition, added: Mapping[int, Sequence[Window]], wh
     if not devices:
         return
     mark = {
-        "definition": definition,
+        "definition_id": definition.pk,
         "reason": Backlog.Reason.SCOPE,
         "version": definition.version,
+        "created": timezone.now(),
+        **{"since": 0, "sent": 0, "code": ""},
     }
-    rows = [Backlog(device_id=device, **mark) for device in devices]
     channels = Channel.objects.filter(which, device_id__in=sql.id_set(devices))
-    for channel, device in channels.values_list("pk", "device_id"):
-        for start, end in devices[device]:
-            first, last = day_bounds(
-                None if start == ALWAYS[0] else start, None if end == ALWAYS[1] else end
-            )
-            rows.append(
-                Backlog(
-                    device_id=device, channel_id=channel, first_day=first, last_day=last, **mark
-                )
-            )
-    Backlog.objects.bulk_create(rows, batch_size=1000)
+    owed = _owed(devices, list(channels.values_list("pk", "device_id")))
+    values = tuple(mark.values())
+    rows_insert(Backlog, [*PLACE, *mark], ((*place, *values) for place in owed))
+
+
+def _owed(
+    devices: Mapping[int, Sequence[Window]], channels: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Any, ...]]:
+    """PLACE for the reads of each device, and for each channel and window."""
+    for device in devices:
+        yield device, None, None, None
+    days = {
+        window: day_bounds(*(None if at in ALWAYS else at for at in window))
+        for window in {window for windows in devices.values() for window in windows}
+    }
+    for channel, device in channels:
+        for window in devices[device]:
+            yield device, channel, *days[window]

@@ -10,6 +10,7 @@ from django.utils.module_loading import import_string
 
 from devices.imports.outcome import REFUSED, UNCHANGED
 from devices.models import FunctionalGroup, ImportJob, ImportRow
+from devices.rows import rows_insert
 from devices.services.imports.changes import changes_clear, changes_write
 from devices.services.imports.evaluate import COLUMNS, ROLE, Evaluator, Portion
 from devices.services.imports.jobs import (
@@ -25,7 +26,6 @@ from devices.services.imports.lookup import DATABASE_KINDS, catalogues_load
 from devices.services.imports.stage import STEP, import_restage
 from devices.services.imports.steps import AFTER, BEFORE, conflicts_find, step_write
 from devices.services.imports.stored import chunk_read, range_of, reader_of, rows_of, waiting_exist
-from devices.services.imports.tables import rows_insert
 
 FRESH = timedelta(minutes=15)  # a preview older than this is looked at again before it is applied
 SLICE = 500  # rows of one transaction, row by row

@@ -7,8 +7,9 @@ from typing import Any
 from devices.imports.columns import PLACE_FIELDS
 from devices.imports.state import State
 from devices.models import ImportJob, ImportPlace, ImportRecord, ImportStay
+from devices.rows import rows_insert
 from devices.services.imports.lookup import CLASS, DATABASE_KINDS, RECORD, Catalogues
-from devices.services.imports.tables import rows_insert, text_set
+from devices.services.imports.tables import text_set
 
 _ENDS = ("before_from", "before_to", "after_from", "after_to")
 _FLAGS = ("made", "hands", "outfits")

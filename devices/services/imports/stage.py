@@ -16,6 +16,7 @@ from devices.imports.text import FileRefused, Record, TextTable
 from devices.imports.workbook import WorkbookTable
 from devices.longwork import collector_resting
 from devices.models import ImportJob, ImportPlace, ImportRecord, ImportRow, ImportStay
+from devices.rows import rows_insert
 from devices.services.imports.changes import changes_clear, changes_write
 from devices.services.imports.evaluate import COLUMNS, Evaluator, Portion
 from devices.services.imports.jobs import (
@@ -36,7 +37,7 @@ from devices.services.imports.stored import (
     rows_of,
     waiting_exist,
 )
-from devices.services.imports.tables import rows_insert, statistics_make
+from devices.services.imports.tables import statistics_make
 
 PORTION = 5000  # rows evaluated and written together
 MANY = 1000  # rows after which the database should know how large the tables are

@@ -1,9 +1,8 @@
-"""Many rows in, many texts asked for, and the words that the two databases say differently."""
+"""Many texts asked for, and the words that the two databases say differently."""
 
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.db import connection, models
@@ -20,36 +19,6 @@ def text_set(values: Iterable[str]) -> RawSQL:
         text = SEPARATOR.join(values)
         return RawSQL("SELECT unnest(string_to_array(%s, %s)::varchar[])", [text, SEPARATOR])
     return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(values))])
-
-
-def rows_insert(
-    model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
-    """Insert rows by COPY (PostgreSQL) or executemany (SQLite); columns as in the database."""
-    table, named = model._meta.db_table, ", ".join(f'"{column}"' for column in columns)
-    connection.ensure_connection()
-    if sql.is_postgres():
-        with (
-            connection.connection.cursor() as raw,
-            raw.copy(f"COPY {table} ({named}) FROM STDIN") as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
-        return
-    marks = ", ".join(["?"] * len(columns))
-    with connection.cursor() as cursor:
-        cursor.cursor.connection.executemany(
-            f"INSERT INTO {table} ({named}) VALUES ({marks})",
-            ([_adapted(value) for value in row] for row in rows),
-        )
-
-
-def _adapted(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
-    if isinstance(value, Decimal):
-        return str(value)
-    return str(value) if hasattr(value, "isoformat") else value
 
 
 def run(statement: str, params: Sequence[Any] = ()) -> int:
