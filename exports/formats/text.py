@@ -83,7 +83,27 @@ def text_blocks(stream: BinaryIO, report: ReadReport) -> Iterator[TextBlock]:
 
     A file or line over its limit is an error that ends the reading.
     """
-    number, offset, rest, first = 1, 0, b"", True
+    number = 1
+    for offset, data, fault in text_pieces(stream, report):
+        if fault:
+            report.error("RD02", fault, record=number, offset=offset)
+            return
+        lines = data.splitlines(keepends=True)
+        yield TextBlock(number, offset, lines)
+        number += len(lines)
+
+
+class TextPiece(NamedTuple):
+    """Whole lines with their ends as they stand; `fault`: the reading ends here."""
+
+    offset: int
+    data: bytes
+    fault: str = ""
+
+
+def text_pieces(stream: BinaryIO, report: ReadReport) -> Iterator[TextPiece]:
+    """A text file in pieces of whole lines, see `text_blocks`."""
+    offset, rest, first = 0, b"", True
     while True:
         chunk = stream.read(CHUNK)
         if first and chunk.startswith(b"\xef\xbb\xbf"):
@@ -91,18 +111,18 @@ def text_blocks(stream: BinaryIO, report: ReadReport) -> Iterator[TextBlock]:
             chunk, offset = chunk[3:], 3
         first = False
         data = rest + chunk
-        # A CR at the end may be half of a CR LF: it waits for the next chunk.
-        held = chunk and data.endswith(b"\r")
-        lines = (data[:-1] if held else data).splitlines(keepends=True) if data else []
-        rest = b"\r" if held else b""
-        if chunk and lines and (held or not lines[-1].endswith((b"\n", b"\r"))):
-            rest = lines.pop() + rest
-        if lines:
-            yield TextBlock(number, offset, lines)
-            number, offset = number + len(lines), offset + sum(map(len, lines))
+        cut = len(data)
+        if chunk:
+            # A CR at the end may be half of a CR LF: it waits for the next chunk.
+            whole = cut - data.endswith(b"\r")
+            cut = max(data.rfind(b"\n", 0, whole), data.rfind(b"\r", 0, whole)) + 1
+        rest = data[cut:]
+        if cut:
+            yield TextPiece(offset, data[:cut])
+            offset += cut
         if len(rest) > LINE_LIMIT or offset > FILE_LIMIT:
-            what = "line over 1 MiB" if len(rest) > LINE_LIMIT else "file over 2 GiB"
-            report.error("RD02", what, record=number, offset=offset)
+            over = "line over 1 MiB" if len(rest) > LINE_LIMIT else "file over 2 GiB"
+            yield TextPiece(offset, b"", over)
             return
         if not chunk:
             return

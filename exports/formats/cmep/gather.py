@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from exports.formats.cmep.plain import Plain
 from exports.formats.text import WIDE, product, whole
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One record's intervals, (n,): counts of 10**-scale. The channel's resolution is open."""
+class Piece(NamedTuple):
+    """One record's intervals, (n,), or some plain ones': counts of 10**-scale, the channel's
+    resolution is open. `cut`: how many decimals fewer the counts have, so that no coarser scale
+    keeps them; None where that is not known."""
 
     channel: Channel
     stamp: int
@@ -25,6 +27,7 @@ class Piece:
     masks: Masks
     counts: Ints
     scale: int
+    cut: int | None = None
 
     @classmethod
     def of(cls, channel: Channel, parsed: Parsed, factor: Decimal) -> Piece:
@@ -45,12 +48,25 @@ class Piece:
     @classmethod
     def plain(cls, channel: Channel, parsed: Parsed, factor: Decimal, plain: Plain) -> Piece:
         """The same of a plain record."""
-        if factor not in (1, -1):
-            ends, masks = plain.ends.tolist(), plain.masks.tolist()
-            whole_one = replace(parsed, ends=ends, masks=masks, values=plain.amounts())
-            return cls.of(channel, whole_one, factor)
+        if factor in (1, -1):
+            return cls.quick(channel, factor, plain).wide()
+        ends, masks = plain.ends.tolist(), plain.masks.tolist()
+        return cls.of(
+            channel, replace(parsed, ends=ends, masks=masks, values=plain.amounts()), factor
+        )
+
+    @classmethod
+    def quick(cls, channel: Channel, factor: Decimal, plain: Plain) -> Piece:
+        """The same of plain records times 1 or -1."""
         counts = plain.counts if factor == 1 else -plain.counts
-        return cls(channel, parsed.stamp, plain.ends, plain.masks, counts, SCALE)
+        arrays = plain.ends, plain.masks, counts
+        return cls(channel, plain.head.stamp, *arrays, SCALE, SCALE - plain.scale)
+
+    def wide(self) -> Piece:
+        """With all its decimals."""
+        if not self.cut:
+            return self
+        return self._replace(counts=self.counts * 10**self.cut, cut=None)
 
 
 def _decimals(value: Decimal) -> int:
@@ -63,6 +79,11 @@ def pieces_series(pieces: Sequence[Piece]) -> Iterator[IntervalSeries]:
     Of two values of one end that of the newest record stands; of equal stamps the later line's.
     """
     first = pieces[0]
+    if len(pieces) == 1 and first.cut is not None:
+        channel = _resolved(first.channel, first.scale - first.cut)
+        yield IntervalSeries(channel, first.ends, first.counts, first.masks)
+        return
+    pieces = [piece.wide() for piece in pieces]
     if all(p.channel is first.channel and p.scale == first.scale for p in pieces):
         ends = np.concatenate([piece.ends for piece in pieces])
         if (ends[1:] > ends[:-1]).all():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from devices.readings import INTERVAL_SECONDS
-from exports.formats.lodestar.plain import CODE_SIZE
+from exports.formats.lodestar.plain import CODE_SIZE, Whole
 from exports.formats.lodestar.tables import (
     DAILY,
     FIRST_RECORD,
@@ -94,6 +94,7 @@ class Parser:
     statuses: Statuses = field(init=False)
     channels: dict[bytes, Channel] = field(default_factory=dict)
     stamps: dict[bytes, datetime] = field(default_factory=dict)
+    cuts: dict[tuple[bytes, bytes, bytes], Parsed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.statuses = Statuses(self.options)
@@ -128,6 +129,18 @@ class Parser:
         remarks += [r._replace(line=triplets.line(r.line)) for r in values.remarks]
         starts = [(n, line, self._stamp(text, "start", line)) for n, line, text in triplets.starts]
         return Parsed(*head, values, starts, remarks)
+
+    def whole(self, cut: Whole) -> Parsed:
+        """The same of a plain cut; what its header records say is looked at once."""
+        recorder, key, descriptor = cut.texts()
+        known = self.cuts.get(key)
+        if known is None or (recorder + descriptor).translate(None, PRINTABLE):
+            known = self.parse([cut.line(place) for place in range(cut.last - cut.first)])
+            if not (known.remarks or known.starts) and len(self.cuts) < 1 << 12:
+                self.cuts[key] = known
+            return known
+        values = Values(*cut.members(), WRITTEN, ())
+        return Parsed(recorder.decode(), *known[1:7], values, (), [])
 
     def _stamp(self, text: bytes, name: str, line: int) -> datetime:
         known = self.stamps.get(text)

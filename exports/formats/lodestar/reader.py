@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -30,8 +30,9 @@ from devices.readings import (
 from exports.formats.base import Inventory, Zones
 from exports.formats.clocks import Clock, Fixed, Standard, clock_of
 from exports.formats.issues import FormatError, ReadReport
+from exports.formats.linearrays import line_arrays
 from exports.formats.lodestar.parse import CODES, Parsed, Parser, got
-from exports.formats.lodestar.plain import masks_of, members_of
+from exports.formats.lodestar.plain import Block, Whole, masks_of
 from exports.formats.lodestar.run import HALF_HOUR
 from exports.formats.lodestar.tables import (
     ERCOT_CHANNELS,
@@ -41,13 +42,14 @@ from exports.formats.lodestar.tables import (
     ZONE_NAMES,
 )
 from exports.formats.lodestar.texts import WRITTEN, CutError, Remark
-from exports.formats.text import TextLine, product, text_blocks
+from exports.formats.text import TextLine, product
 
 STANDARD = (b"0001", b"0000")  # how LodeStar Standard begins, and Enhanced goes on
 NUMBER = HEADER_1.column("channel")
 OFFSET = HEADER_2.column("zone_offset")
 RAW = int(Status.RAW)
 MINUTE = 60
+Cut = list[TextLine] | Whole
 
 
 class Home(NamedTuple):
@@ -90,6 +92,7 @@ class Reader:
     extents: dict[tuple[object, ...], Extent] = field(default_factory=dict)
     flows: dict[tuple[str, str, str], tuple[int | None, str]] = field(default_factory=dict)
     channels: dict[tuple[object, ...], readings.Channel] = field(default_factory=dict)
+    homes: dict[tuple[str, bool], Home] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.parser = Parser(self.options)
@@ -101,8 +104,8 @@ class Reader:
     def read(self, stream: BinaryIO) -> Iterator[MeterData]:
         """The file's recorders, in the order in which they first appear."""
         with collector_resting():
-            for lines in self._cuts(stream):
-                self._take(lines)
+            for cut in self._cuts(stream):
+                self._take(cut)
         for name, recorder in self.recorders.items():
             place: dict[str, Any] = {self.attribute: name}
             # The zone is for a device that has still to be made; a known one has its own.
@@ -112,42 +115,59 @@ class Reader:
             yield MeterData(device, tuple(recorder.series))
 
     # --- records --------------------------------------------------------------------------------
-    def _cuts(self, stream: BinaryIO) -> Iterator[list[TextLine]]:
+    def _cuts(self, stream: BinaryIO) -> Iterator[Cut]:
         """The records of each cut: it ends where the next begins."""
-        lines: list[TextLine] = []
-        for line in self._lines(stream):
-            if not line.text:
-                self._warn(line, Remark.of("LSR50"))
-                continue
+        cut: Cut | None = None
+        for found in self._records(stream):
             self.report.records += 1
-            first, follows = line.text[:4], line.text[4:8]
+            if isinstance(found, Whole):
+                if cut:
+                    yield cut
+                cut = found
+                self.report.records += cut.last - cut.first - 1
+                continue
+            first, follows = found.text[:4], found.text[4:8]
             if self.report.records == 1 and first == STANDARD[0] and follows != STANDARD[1]:
-                self._refuse(line, CutError("LSR01"))
+                self._refuse(found, CutError("LSR01"))
                 return
-            if lines and line.text.startswith(CODES[0]):
-                yield lines
-                lines = []
-            lines.append(line)
-        if lines:
-            yield lines
+            if cut and found.text.startswith(CODES[0]):
+                yield cut
+                cut = None
+            if not isinstance(cut, list):
+                cut = []
+            cut.append(found)
+        if cut:
+            yield cut
 
-    def _lines(self, stream: BinaryIO) -> Iterator[TextLine]:
-        """The file's lines, the plain ones with what their triplets say."""
+    def _records(self, stream: BinaryIO) -> Iterator[TextLine | Whole]:
+        """The file's records, those of plain cuts together."""
         masks = masks_of(self.parser.statuses)
-        for number, offset, lines in text_blocks(stream, self.report):
-            for text, plain in zip(lines, members_of(lines, masks, WRITTEN), strict=True):
-                yield TextLine(number, offset, text.rstrip(b"\r\n"), plain)
-                number, offset = number + 1, offset + len(text)
+        for lines in line_arrays(stream, self.report):
+            block = Block.of(lines, masks, WRITTEN)
+            wholes = block.wholes()
+            place = 0
+            while place < len(lines):
+                whole = wholes.get(place)
+                if whole:
+                    yield whole
+                    place = whole.last
+                    continue
+                line = block.line(place)
+                if line.text:
+                    yield line
+                else:
+                    self._warn(line, Remark.of("LSR50"))
+                place += 1
 
-    def _take(self, lines: Sequence[TextLine]) -> None:
+    def _take(self, cut: Cut) -> None:
         try:
-            parsed = self.parser.parse(lines)
+            parsed = self.parser.whole(cut) if isinstance(cut, Whole) else self.parser.parse(cut)
             remarks = self._place(parsed)
         except CutError as error:
-            self._refuse(lines[min(error.line, len(lines) - 1)], error)
+            self._refuse(_line(cut, error.line), error)
             return
         for remark in remarks:
-            self._warn(lines[min(remark.line, len(lines) - 1)], remark)
+            self._warn(_line(cut, remark.line), remark)
 
     def _refuse(self, line: TextLine, error: CutError) -> None:
         self.report.error(
@@ -220,12 +240,17 @@ class Reader:
     def _home(self, parsed: Parsed, remarks: list[Remark]) -> Home:
         """The zone by name, setting, device or offset."""
         name, prevailing = parsed.channel.zone_name, parsed.prevailing
+        if (name, prevailing) in self.homes:
+            return self.homes[name, prevailing]
         zone = self.zones.get(name) or self.options["zone"] or self._device_zone(parsed.recorder)
         if zone:
             try:
-                return Home(zone, clock_of(zone, prevailing))
+                home = Home(zone, clock_of(zone, prevailing))
             except FormatError as error:
                 raise CutError("LSR05", "zone_name", 1, why=error.text) from error
+            if self.zones.get(name) or self.options["zone"]:  # whatever the recorder
+                self.homes[name, prevailing] = home
+            return home
         west = got("zone_offset", 1, OFFSET.get, parsed.channel.zone_offset)
         if west is None:
             raise CutError("LSR13", "zone_name", 1, name=name)
@@ -244,6 +269,11 @@ class Reader:
 
     def _device_zone(self, recorder: str) -> str:
         return self.inventory.zone(recorder) if isinstance(self.inventory, Zones) else ""
+
+
+def _line(cut: Cut, place: int) -> TextLine:
+    """A record of a cut, its last if there are not so many."""
+    return cut.line(place) if isinstance(cut, Whole) else cut[min(place, len(cut) - 1)]
 
 
 def _extent(parsed: Parsed, clock: Clock) -> Extent:
@@ -293,6 +323,9 @@ def _starts_check(parsed: Parsed, extent: Extent, home: Home) -> None:
 
 def _overlap_check(cuts: list[Extent], extent: Extent) -> None:
     """Notes a channel's cut; LSR14 where it overlaps one that came before."""
+    if not cuts:
+        cuts.append(extent)
+        return
     place = bisect(cuts, extent.start, key=_start)
     for other in cuts[max(0, place - 1) : place + 1]:
         if other.start < extent.end and extent.start < other.end:

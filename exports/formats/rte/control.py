@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 
 from devices.readings import Ints
 from exports.formats.context import SUMS
@@ -41,13 +42,13 @@ class Section:
             self.last, self.last_line = seq, line
 
     def add_many(
-        self, lines: Ints, kinds: Sequence[bytes], seqs: Ints, counts: Ints, decimals: Ints
+        self, lines: Ints, kinds: npt.NDArray[np.uint8], seqs: Ints, counts: Ints, decimals: Ints
     ) -> None:
-        """Some rows at once, of lines that rise."""
-        for kind in set(kinds):
-            mine = np.array([one == kind for one in kinds])
-            self.rows[kind] += int(mine.sum())
-            for places in np.unique(decimals[mine]).tolist():
+        """Some rows at once, of lines that rise; `kinds` are letters."""
+        for letter in np.flatnonzero(np.bincount(kinds)).tolist():
+            kind, mine = b"%c" % letter, kinds == letter
+            self.rows[kind] += int(np.count_nonzero(mine))
+            for places in np.flatnonzero(np.bincount(decimals[mine])).tolist():
                 self.sums[kind, places] += int(counts[mine & (decimals == places)].sum())
         self._seq(int(lines[0]), int(seqs[0]))
         self._seq(int(lines[-1]), int(seqs[-1]))

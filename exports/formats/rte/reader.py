@@ -11,41 +11,27 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+from heapq import heappop, heappush
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from devices.longwork import collector_resting
-from devices.readings import (
-    Channel,
-    DeviceInfo,
-    IntervalSeries,
-    Ints,
-    MeterData,
-    RegisterRead,
-    RegisterValue,
-    Status,
-    instant,
-)
+from devices.readings import MeterData
 from exports.formats.base import Inventory
 from exports.formats.csvtext import csv_split
 from exports.formats.issues import ReadReport
+from exports.formats.linearrays import LineArrays, line_arrays
 from exports.formats.rte.control import Section
-from exports.formats.rte.parse import LARGEST, Parsed, Parser, RowError, seq_read
-from exports.formats.rte.plain import SHARED, Kinds, Table, table_of
-from exports.formats.rte.tables import (
-    HEADER,
-    NAMES,
-    REGISTER,
-    RTR_ERRORS,
-    RTR_WARNINGS,
-    VERSION,
-)
-from exports.formats.text import TextBlock, TextLine, text_blocks
+from exports.formats.rte.kept import Columns, Kept, Shared
+from exports.formats.rte.meters import Meters
+from exports.formats.rte.parse import Parser, RowError, seq_read
+from exports.formats.rte.plain import TIME, WHO, Kinds, Table, Words, table_of
+from exports.formats.rte.tables import HEADER, NAMES, RTR_ERRORS, RTR_WARNINGS, VERSION
+from exports.formats.text import TextLine
+from exports.formats.words import Flags
 
 FOLDED = {name.lower(): place for place, name in enumerate(NAMES)}
-COLUMNS = (*Parsed._fields, "record", "offset")
 CONTROL = len(HEADER.columns)  # fields of H, and of T
 
 
@@ -55,12 +41,13 @@ class FileRefused(Exception):
 
 @dataclass(slots=True)
 class Run:
-    """Rows put off: place in the table, kind, device, end, line's number and offset. `counted`:
-    how many are in the report."""
+    """Lines on their way: which are known rows, (n,); `done`: those before this one are counted in
+    the report; `kept`: and these are kept."""
 
     table: Table
-    own: list[tuple[int, ...]] = field(default_factory=list)
-    counted: int = 0
+    known: Flags
+    done: int = 0
+    kept: int = 0
 
 
 @dataclass(slots=True)
@@ -72,11 +59,12 @@ class Reader:
     report: ReadReport
     parser: Parser = field(init=False)
     kinds: Kinds = field(default_factory=Kinds)
+    words: Words = field(default_factory=Words)
     run: Run = field(init=False)
     order: list[int] | None = None  # the place of each column, None: the table's own order
     width: int = len(NAMES)
     section: Section = field(default_factory=Section)
-    rows: array[int] = field(default_factory=partial(array, "q"))
+    rows: Kept = field(default_factory=Kept)
     refused_seqs: array[int] = field(default_factory=partial(array, "q"))
 
     def __post_init__(self) -> None:
@@ -86,73 +74,98 @@ class Reader:
         """The file's devices in the order in which they first appear; none if it is refused."""
         last = TextLine(1, 0, b"")
         try:
-            for block in text_blocks(stream, self.report):
+            for lines in line_arrays(stream, self.report):
                 with collector_resting():
-                    last = self._block(block)
+                    self._block(lines)
+                last = lines.line(len(lines) - 1)
             self._close(last)
         except FileRefused:
             return
-        table = np.frombuffer(self.rows, np.int64).reshape(-1, len(COLUMNS))
-        table = table[np.argsort(table[:, COLUMNS.index("record")], kind="stable")]
-        columns = dict(zip(COLUMNS, table.T, strict=True))
-        kept = self._by_seq(columns)
-        yield from self._meters({name: column[kept] for name, column in columns.items()})
+        rows, shared = self.rows.columns(), Shared.of(self.kinds.shared)
+        kept = self._by_seq(rows, shared)
+        yield from Meters(self.parser, rows if kept.all() else rows.pick(kept), shared, self._wide)
 
     # --- lines ----------------------------------------------------------------------------------
-    def _block(self, block: TextBlock) -> TextLine:
-        """The lines of a block, those of a known kind together; the last of them."""
-        number, offset, lines = block
-        table = table_of(lines)
-        self.run = run = Run(table)
-        stamps, kind, device = self.parser.stamps.get, -1, -1
-        for place, text in enumerate(lines):
-            row = table.row[place]
-            if row >= 0:
-                if kind < 0 or table.fresh[row]:
-                    kind, device = self._known(table, row)
-                time = stamps(table.times[row])
-                if kind >= 0 and time is not None and not time.cut:
-                    run.own.append((row, kind, device, time.seconds, number + place, offset))
-                    offset += len(text)
-                    continue
-            line = TextLine(number + place, offset, text.rstrip(b"\r\n"))
-            self.report.records += len(run.own) - run.counted
-            run.counted = len(run.own)
-            if line.text:
-                self._line(line)
-            else:
-                self._warn(line, "RTR50")
-            run, kind = self.run, -1
-            offset += len(text)
-        self._together()
-        return TextLine(number + len(lines) - 1, offset - len(lines[-1]), b"")
+    def _block(self, lines: LineArrays) -> None:
+        """The lines of a block. Between lines that say something new all are known rows."""
+        table = table_of(lines, self.words)
+        self.run = run = Run(table, np.zeros(len(lines), np.bool_))
+        fine = table.fine.tobytes()
+        late = {group[0]: group for group in table.late}
+        news = sorted({len(lines), *table.news(), *late}, reverse=True)
+        odd: list[int] = []  # rows of times that are no times
+        own_order = self.order is None and self.width == len(NAMES)
+        place = news[-1] if own_order else 0
+        while True:
+            run.known[run.done : place] = True
+            self.report.records += place - run.done
+            run.done = place
+            if place == len(lines):
+                break
+            group = late.pop(place, None)
+            if group and self._timed(table, group):
+                group = None
+            if fine[place] and self._known(table, place) and table.times.at(place) >= 0:
+                while news[-1] <= place:
+                    news.pop()
+                while odd and odd[0] <= place:
+                    heappop(odd)
+                place = min(news[-1], *odd[:1], len(lines))
+                continue  # it counts with those after it
+            self._odd(lines.line(place))
+            place = run.done = place + 1
+            if group and not self._timed(table, group):
+                for one in group[1:]:
+                    heappush(odd, one)
+        self._together(len(lines))
+        for known in (table.kinds, table.devices, table.times):
+            known.keep()
 
-    def _known(self, table: Table, row: int) -> tuple[int, int]:
-        """Kind and device of a row whose texts are known, or whose device alone is new; else -1."""
+    def _odd(self, line: TextLine) -> None:
+        if line.text:
+            self._line(line)
+        else:
+            self._warn(line, "RTR50")
+
+    def _timed(self, table: Table, group: Sequence[int]) -> bool:
+        """Whether the time that these rows have is known by now; then it is theirs."""
+        read = self.parser.stamps.get(table.span(group[0], TIME, TIME))
+        if read is None or read.cut or read.seconds < 0:
+            return False
+        table.times.learn(group[0], read.seconds)
+        table.times.values[group] = read.seconds
+        return True
+
+    def _known(self, table: Table, place: int) -> bool:
+        """Whether a row's texts are known; its device alone may be new."""
         if self.order is not None or self.width != len(NAMES):
-            return -1, -1
-        who, key = table.texts(row)
-        kind = self.kinds.known.get(key, -1)
-        try:
-            return kind, self.parser.device(who) if kind >= 0 else -1
-        except RowError:
-            return -1, -1
+            return False
+        if table.kinds.at(place) < 0:
+            kind = self.kinds.known.get(table.key(place))
+            if kind is None:
+                return False
+            table.kinds.learn(place, kind)
+        if table.devices.at(place) < 0:
+            try:
+                table.devices.learn(place, self.parser.device(table.span(place, *WHO)))
+            except RowError:
+                return False
+        return True
 
-    def _together(self) -> None:
-        """Keeps the rows put off."""
+    def _together(self, until: int) -> None:
+        """Keeps the known rows before a line."""
         run, table = self.run, self.run.table
-        if not run.own:
+        mine = np.flatnonzero(run.known[run.kept : until]) + run.kept
+        run.kept = until
+        if not len(mine):
             return
-        self.report.records += len(run.own) - run.counted
-        self.run = Run(table)
-        places, kinds, *own = np.array(run.own).T
-        units, decimals = table.units[places], np.maximum(table.decimals[places], 0)
-        letters = [table.kinds[place] for place in places.tolist()]
-        self.section.add_many(own[2], letters, table.seqs[places], units, decimals)
-        columns = dict(zip(SHARED, np.array(self.kinds.shared)[kinds].T, strict=True))
-        columns |= {"seq": table.seqs[places], "units": units, "decimals": decimals}
-        columns |= dict(zip(("device", "end", "record", "offset"), own, strict=True))
-        self.rows.frombytes(np.stack([columns[name] for name in COLUMNS], axis=1).tobytes())
+        looked = (table.devices, table.kinds, table.times)
+        device, kind, end = (one.values[one.first[mine]] for one in looked)
+        seq, units, decimals = table.seqs[mine], table.units[mine], table.decimals[mine]
+        decimals = np.maximum(decimals, 0)
+        record, offset = mine + table.lines.number, table.lines.offsets[mine]
+        self.section.add_many(record, table.letters[mine], seq, units, decimals)
+        self.rows.add(seq, device, kind, end, units, decimals, record, offset)
 
     def _line(self, line: TextLine) -> None:
         try:
@@ -161,7 +174,7 @@ class Reader:
             self._refuse(line, RowError("RTR03", why=str(error)))
             return
         if len(cells) == CONTROL and cells[0] in (b"H", b"T"):
-            self._together()
+            self._together(self.run.done)
             self._control(line, cells)
         elif self._is_names(cells):
             self._names(line, cells)
@@ -207,10 +220,11 @@ class Reader:
                 self.refused_seqs.append(seq)
             self._refuse(line, error)
             return
+        place = self.kinds.place(parsed)
         if self.report.warnings == warned and self.order is None:
-            self.kinds.learn(cells, parsed)
+            self.kinds.learn(cells, place)
         self.section.add(line.number, kind, seq, parsed.units, parsed.decimals)
-        self.rows.extend((*parsed, line.number, line.offset))
+        self.rows.add_one(parsed, place, line.number, line.offset)
 
     def _refuse(self, line: TextLine, error: RowError) -> None:
         self.report.error(
@@ -254,125 +268,36 @@ class Reader:
             self._warn(line, "RTR57", why=why)
 
     # --- numbers --------------------------------------------------------------------------------
-    def _by_seq(self, columns: Mapping[str, Ints]) -> npt.NDArray[np.bool_]:
+    def _by_seq(self, rows: Columns, shared: Shared) -> Flags:
         """The rows that stay: of those with one Seq the first. Gaps are warned of."""
-        seqs = columns["seq"]
+        seqs = rows.seq
         kept = np.ones(len(seqs), np.bool_)
+        if not self.refused_seqs and (np.diff(seqs) == 1).all():
+            return kept
         order = np.argsort(seqs, kind="stable")
-        same = np.flatnonzero(np.diff(seqs[order]) == 0) + 1
-        for place in same.tolist():
-            first = order[np.searchsorted(seqs[order], seqs[order[place]])]
-            again = order[place]
+        ordered = seqs[order]
+        for place in (np.flatnonzero(np.diff(ordered) == 0) + 1).tolist():
+            first, again = order[np.searchsorted(ordered, ordered[place])], order[place]
             kept[again] = False
-            if any(columns[n][first] != columns[n][again] for n in Parsed._fields):
-                line = self._line_of(columns, int(again))
+            if _said(rows, shared, int(first)) != _said(rows, shared, int(again)):
+                line = TextLine(int(rows.record[again]), int(rows.offset[again]), b"")
                 self._refuse(line, RowError("RTR07", "Seq", value=int(seqs[again])))
         known = np.unique(np.concatenate((seqs, np.frombuffer(self.refused_seqs, np.int64))))
         for place in np.flatnonzero(np.diff(known) > 1).tolist():
             low, high = int(known[place]), int(known[place + 1])
-            found = np.flatnonzero(seqs == high)
-            line = self._line_of(columns, int(found[0])) if len(found) else TextLine(0, 0, b"")
+            line = TextLine(0, 0, b"")
+            if len(found := np.flatnonzero(seqs == high)):
+                line = TextLine(int(rows.record[found[0]]), int(rows.offset[found[0]]), b"")
             self._warn(line, "RTR56", "Seq", count=high - low - 1, first=low, last=high)
         return kept
 
-    def _line_of(self, columns: Mapping[str, Ints], place: int) -> TextLine:
-        return TextLine(int(columns["record"][place]), int(columns["offset"][place]), b"")
-
-    # --- meters ---------------------------------------------------------------------------------
-    def _meters(self, columns: Mapping[str, Ints]) -> Iterator[MeterData]:
-        names = [device.device_id for device in self.parser.devices]
-        owners = list(dict.fromkeys(names))
-        owner = np.array(_places(names, owners), np.int64)
-        kinds = [(kind, channel.number) for kind, channel in self.parser.channels]
-        keys = list(dict.fromkeys(kinds))
-        key = np.array(_places(kinds, keys), np.int64)
-        who, what = owner[columns["device"]], key[columns["channel"]]
-        order = np.lexsort((columns["seq"], columns["revision"], columns["end"], what, who))
-        parts = (who[order], what[order], columns["end"][order])
-        last = np.ones(len(order), np.bool_)
-        if len(order):
-            last[:-1] = np.any([part[1:] != part[:-1] for part in parts], axis=0)
-        rows = order[last]
-        chosen = {name: column[rows] for name, column in columns.items()}
-        cuts = np.flatnonzero(np.diff(who[rows])) + 1
-        for part in np.split(np.arange(len(rows)), cuts):
-            if len(part):
-                own = {name: column[part] for name, column in chosen.items()}
-                yield self._meter(own)
-
-    def _meter(self, own: Mapping[str, Ints]) -> MeterData:
-        info: DeviceInfo = self.parser.devices[int(own["device"][own["record"].argmin()])]
-        registers = np.array([kind == REGISTER for kind, _ in self.parser.channels])
-        is_register = registers[own["channel"]]
-        series = tuple(self._series(own, np.flatnonzero(~is_register)))
-        reads = tuple(self._reads(own, np.flatnonzero(is_register)))
-        return MeterData(info, series, reads)
-
-    def _series(self, own: Mapping[str, Ints], rows: Ints) -> Iterator[IntervalSeries]:
-        """One for each channel as the rows tell it, in the order of number."""
-        places = list(dict.fromkeys(own["channel"][rows].tolist()))
-        for place in places:
-            mine = rows[own["channel"][rows] == place]
-            most = int(own["decimals"][mine].max())
-            units, steps = own["units"][mine], most - own["decimals"][mine]
-            if int(np.abs(units).max()) < LARGEST // 10**most:
-                counts = units * 10**steps
-            else:
-                mine, counts = self._fitting(own, mine, steps)
-            channel: Channel = self.parser.channels[place][1]
-            yield IntervalSeries(
-                channel._replace(resolution=Decimal(1).scaleb(-most)),
-                own["end"][mine],
-                counts,
-                own["mask"][mine].astype(np.uint16),
-            )
-
-    def _fitting(self, own: Mapping[str, Ints], rows: Ints, steps: Ints) -> tuple[Ints, Ints]:
-        """Large values at one scale, without those that do not fit."""
-        pairs = zip(own["units"][rows].tolist(), steps.tolist(), strict=True)
-        counts = [units * 10**step for units, step in pairs]
-        fits = np.array([abs(count) < LARGEST for count in counts])
-        for row in rows[~fits].tolist():
-            line = self._line_of(own, row)
-            self._refuse(line, RowError("RTR04", "Value", value=own["units"][row]))
-        kept = [count for count, fit in zip(counts, fits, strict=True) if fit]
-        return rows[fits], np.array(kept, np.int64)
-
-    def _reads(self, own: Mapping[str, Ints], rows: Ints) -> Iterator[RegisterRead]:
-        times = own["end"][rows]
-        for time in np.unique(times).tolist():
-            mine = rows[times == time].tolist()
-            origins = [self.parser.sources[int(own["source"][row])] for row in mine]
-            received = max(int(own["received"][row]) for row in mine)
-            yield RegisterRead(
-                instant(time),
-                "CUR",
-                tuple(
-                    self._value(own, row, "" if origin == origins[0] else origin)
-                    for row, origin in zip(mine, origins, strict=True)
-                ),
-                source=origins[0],
-                received=None if received < 0 else instant(received),
-                revision=max(int(own["revision"][row]) for row in mine),
-            )
-
-    def _value(self, own: Mapping[str, Ints], row: int, source: str) -> RegisterValue:
-        channel = self.parser.channels[int(own["channel"][row])][1]
-        mask = int(own["mask"][row])
-        value = Decimal(int(own["units"][row])).scaleb(-int(own["decimals"][row]))
-        return RegisterValue(
-            "SUM",
-            channel.unit,
-            channel.flow,
-            value=None if mask & Status.MISSING else value,
-            number=channel.number,
-            multiplier=channel.multiplier,
-            multiplier_applied=channel.multiplier_applied,
-            status=mask,
-            source=source,
-        )
+    def _wide(self, record: int, offset: int, units: int) -> None:
+        """Refuses a row whose value is too large beside the decimals of others."""
+        self._refuse(TextLine(record, offset, b""), RowError("RTR04", "Value", value=units))
 
 
-def _places(things: Sequence[Any], known: Sequence[Any]) -> list[int]:
-    places = {thing: place for place, thing in enumerate(known)}
-    return [places[thing] for thing in things]
+def _said(rows: Columns, shared: Shared, place: int) -> list[int]:
+    """What a row says, but for its Seq."""
+    own = (rows.device, rows.end, rows.units, rows.decimals)
+    kind = rows.kind[place]
+    return [int(one[place]) for one in own] + [int(one[kind]) for one in shared]

@@ -9,6 +9,7 @@ from devices.readings import Channel
 from exports.formats import get
 from exports.formats.cmep.parse import Parser
 from exports.formats.cmep.plain import Plainly
+from exports.formats.linearrays import LineArrays
 from tests.exports.formats.reading_tools import both, damaged, frames, no_plain
 from tests.exports.formats.register_tools import context
 
@@ -61,6 +62,22 @@ def test_plain_lines_are_found() -> None:
     record = "MEPMD01,19970819,A,B,C,D,202603020000,M1,OK,E,KWH,1,00000015,2,{},N,\n"
     plain = "202603010015,,1.25,202603010030"
     odd = ["202603010015,,1.25,202603010035", "202603010015,,-1.25,202603010030"]
-    lines = [record.format(text).encode() for text in (plain, *odd)]
+    lines = "".join(map(record.format, (plain, *odd))).encode()
     plainly = Plainly(Parser(get("cmep").options_clean({}, "read")))
-    assert [one is not None for one in plainly.records(lines)] == [True, False, False]
+    found = plainly.records(LineArrays.of(lines))
+    assert [one is not None for one in found] == [True, False, False]
+
+
+def test_records_that_follow_one_another_are_one() -> None:
+    record = "MEPMD01,19970819,A,B,C,{},202603020000,{},OK,E,KWH,1,00000015,2,{},,1.25,{},N,\n"
+    times = [("202603010015", "202603010030"), ("202603010045", "202603010100")]
+    told = [("M1", 0), ("M1", 1), ("M2", 1), ("M2", 0), ("M2", 1), ("M3", 0)]
+    texts = [record.format(n, meter, *times[time]) for n, (meter, time) in enumerate(told)]
+    plainly = Plainly(Parser(get("cmep").options_clean({}, "read")))
+    found = plainly.records(LineArrays.of("".join(texts).encode()))
+    assert [one and one.lines for one in found] == [2, None, 1, 2, None, 1]
+    assert found[0] is not None
+    assert found[0].counts.tolist() == [125, 0, 125, 0]
+    assert found[0].scale == 2
+    first, second = (one.ends.tolist() for one in found[0].records())
+    assert first + second == found[0].ends.tolist()

@@ -20,7 +20,7 @@ KWH = Channel(1, "KWH", "DEL", 900, "U", Decimal("0.001"), None, True, 0)
 CHANNELS = [
     KWH,
     KWH._replace(number=2, seconds=3600, resolution=Decimal("0.000001")),
-    KWH._replace(unit="V", flow="DEL", value_type="V", resolution=Decimal("0.1")),
+    KWH._replace(number=3, unit="V", flow="DEL", value_type="V", resolution=Decimal("0.1")),
 ]
 ARRIVAL = Arrival(datetime(2026, 3, 2, 1, tzinfo=UTC), "SC")
 WORDS = [{}, {"control": True}, {"names": False}, {"control": True, "line_end": "LF"}]
@@ -29,7 +29,7 @@ WORDS = [{}, {"control": True}, {"names": False}, {"control": True, "line_end": 
 @contextmanager
 def slowly():  # type: ignore[no-untyped-def]
     """Nothing is known."""
-    with mock.patch.object(Reader, "_known", return_value=(-1, -1)):
+    with mock.patch.object(Reader, "_known", return_value=False):
         yield
 
 
