@@ -145,12 +145,17 @@ class Gather:
         order = self._order()
         columns: list[Any] = [np.zeros(0, np.int64)] * 7
         if self.flat:
-            columns = [np.concatenate(parts)[order] for parts in zip(*self.flat, strict=True)]
+            columns = [np.concatenate(parts) for parts in zip(*self.flat, strict=True)]
+            if order is not None:
+                columns = [column[order] for column in columns]
         columns[5] = columns[5].astype(np.uint16)
         return Arrivals(self.frame.devices, list(self.channels), list(self.batches), *columns)
 
-    def _order(self) -> Ints:
+    def _order(self) -> Ints | None:
+        """The order of the rows; None where they stand in it."""
         pieces = sorted(self.pieces)
+        if pieces == self.pieces:
+            return None
         sizes = np.array([piece.size for piece in pieces], np.int64)
         starts = np.array([piece.start for piece in pieces], np.int64)
         within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -230,6 +235,9 @@ class Gather:
     def _batches(self, numbers: Ints) -> Ints:
         """Batch numbers as places in the list."""
         known: Mapping[int, Arrival] = self.frame.arrivals
+        low = int(numbers.min())
+        if low == int(numbers.max()):  # the usual case: all came together
+            return np.full(numbers.shape, self._batch(known.get(low)), np.int64)
         found, index = np.unique(numbers, return_inverse=True)
         places = [self._batch(known.get(number)) for number in found.tolist()]
         return np.array(places, np.int64)[index].reshape(numbers.shape)

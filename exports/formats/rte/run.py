@@ -61,7 +61,7 @@ class Run:
         gaps |= is_withdrawn(arrivals.status)
         registers = np.array([kind_of(channel) == REGISTER for channel in arrivals.channels])
         kept: npt.NDArray[np.bool_] = ~missing | (gaps & ~registers[arrivals.channel])
-        return kept
+        return None if kept.all() else kept
 
     def applied(self, channel: Channel) -> bool:
         """Whether the multiplier is in the values written."""
