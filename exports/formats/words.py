@@ -212,9 +212,11 @@ def _lower(mixed: WordArray) -> Ints:
 
 def alike(words: Sequence[WordArray], places: Ints) -> list[Ints]:
     """Some texts by what they say: the places of each text, rising."""
+    if not len(places):
+        return []
     keys = [one[places] for one in words]
     order = np.lexsort(keys)
-    cut = np.zeros(max(len(places) - 1, 0), np.bool_)
+    cut = np.zeros(len(places) - 1, np.bool_)
     for key in keys:
         cut |= key[order][1:] != key[order][:-1]
-    return np.split(places[order], np.flatnonzero(cut) + 1) if len(places) else []
+    return np.split(places[order], np.flatnonzero(cut) + 1)

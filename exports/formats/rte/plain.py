@@ -188,7 +188,7 @@ def table_of(lines: LineArrays, known: Words) -> Table:
     good &= plain & (seqs > 0) & (cells.ends(0) - cells.starts(0) == 1) & cells.short()
     if not good.all():
         fine[rows[~good]] = False
-        rows, cells = rows[good], Cells(lines, rows[good], cells.at[good])
+        rows, cells = rows[good], Cells(lines, rows[good], cells.at[:, good])
         seqs, units, decimals = seqs[good], units[good], decimals[good]
     letters = lines.data[cells.starts(0)]
     said = [letters.astype(np.uint64) * np.uint64(2) + (decimals < 0)]
@@ -208,7 +208,7 @@ def table_of(lines: LineArrays, known: Words) -> Table:
 
 
 class Cells(NamedTuple):
-    """Where the cells of rows stand: commas and line ends, (m, WIDTH)."""
+    """Where the cells of rows stand: commas and line ends, (WIDTH, m)."""
 
     lines: LineArrays
     rows: Ints
@@ -217,14 +217,14 @@ class Cells(NamedTuple):
     @classmethod
     def of(cls, lines: LineArrays, rows: Ints) -> Cells:
         if len(rows) == len(lines):
-            return cls(lines, rows, lines.commas.reshape(-1, WIDTH))
-        return cls(lines, rows, lines.commas[lines.firsts[rows, None] + np.arange(WIDTH)])
+            return cls(lines, rows, np.ascontiguousarray(lines.commas.reshape(-1, WIDTH).T))
+        return cls(lines, rows, lines.commas[lines.firsts[rows] + np.arange(WIDTH)[:, None]])
 
     def starts(self, cell: int) -> Ints:
-        return self.at[:, cell - 1] + 1 if cell else self.lines.starts[self.rows]
+        return self.at[cell - 1] + 1 if cell else self.lines.starts[self.rows]
 
     def ends(self, cell: int) -> Ints:
-        return self.at[:, cell] if cell < WIDTH - 1 else self.lines.ends[self.rows]
+        return self.at[cell] if cell < WIDTH - 1 else self.lines.ends[self.rows]
 
     def words(self, first: int, last: int, most: int) -> list[WordArray]:
         """The cells from one to another, as they stand, as words."""

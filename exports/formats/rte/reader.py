@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from devices.longwork import collector_resting
-from devices.readings import MeterData
+from devices.readings import Ints, MeterData
 from exports.formats.base import Inventory
 from exports.formats.csvtext import csv_split
 from exports.formats.issues import ReadReport
@@ -155,15 +155,18 @@ class Reader:
     def _together(self, until: int) -> None:
         """Keeps the known rows before a line."""
         run, table = self.run, self.run.table
-        mine = np.flatnonzero(run.known[run.kept : until]) + run.kept
+        record = np.flatnonzero(run.known[run.kept : until]) + run.kept
+        mine: Ints | slice = record
+        if len(record) == until - run.kept:
+            mine = slice(run.kept, until)
         run.kept = until
-        if not len(mine):
+        if not len(record):
             return
         looked = (table.devices, table.kinds, table.times)
         device, kind, end = (one.values[one.first[mine]] for one in looked)
         seq, units, decimals = table.seqs[mine], table.units[mine], table.decimals[mine]
         decimals = np.maximum(decimals, 0)
-        record, offset = mine + table.lines.number, table.lines.offsets[mine]
+        record, offset = record + table.lines.number, table.lines.offsets[mine]
         self.section.add_many(record, table.letters[mine], seq, units, decimals)
         self.rows.add(seq, device, kind, end, units, decimals, record, offset)
 
