@@ -26,7 +26,7 @@ from exports.formats.hhf.tables import (
 from exports.formats.kinds import MINUTE
 from exports.formats.layout import Record
 from exports.formats.records216.layouts import CELLS_SIZE, CELLS_START
-from exports.formats.records216.reading import RecordError, remembered
+from exports.formats.records216.reading import KEPT, RecordError, remembered
 from exports.formats.records216.units import ONE, UnitReader
 from exports.formats.records216.words import register_mask
 from exports.formats.zones import local_instants, local_time
@@ -84,14 +84,7 @@ class MeterHeader(NamedTuple):
 
 
 METER_FIELDS = [METER_HEADER.field(name) for name in MeterHeader._fields]
-
-
-def meter_header(raw: bytes) -> MeterHeader:
-    """RecordError."""
-    try:
-        return MeterHeader(*(field.get(raw) for field in METER_FIELDS))
-    except ValueError as error:
-        raise RecordError("HHR02", why=error) from error
+OWN_FIELDS = [CHANNEL_HEADER.field(name) for name in OWN]
 
 
 class Reading(NamedTuple):
@@ -123,6 +116,22 @@ class Parser:
 
     units: UnitReader
     headers: dict[tuple[bytes, ...], Header | RecordError] = field(default_factory=dict)
+    meters: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+
+    def meter(self, raw: bytes) -> MeterHeader:
+        """RecordError."""
+        device, serial, *others = METER_FIELDS
+        key = raw[others[0].start : others[-1].start + others[-1].size]
+        try:
+            names = device.get(raw), serial.get(raw)
+            known = self.meters.get(key)
+            if known is None:
+                known = tuple(one.get(raw) for one in others)
+                if len(self.meters) < KEPT:
+                    self.meters[key] = known
+        except ValueError as error:
+            raise RecordError("HHR02", why=error) from error
+        return MeterHeader(*names, *known)
 
     def channel(self, raw: bytes) -> Header:
         """RecordError."""
@@ -157,7 +166,7 @@ class Parser:
 def channel_readings(raw: bytes) -> list[Reading | None]:
     """Start and stop reading; 0 without a time is none. RecordError."""
     try:
-        values = {name: CHANNEL_HEADER.field(name).get(raw) for name in OWN}
+        values = {one.name: one.get(raw) for one in OWN_FIELDS}
     except ValueError as error:
         raise RecordError("HHR02", why=error) from error
     found = []

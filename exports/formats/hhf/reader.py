@@ -29,7 +29,6 @@ from exports.formats.hhf.parse import (
     entries_of,
     event_read,
     file_header,
-    meter_header,
     reads_of,
     register_read,
     times_of,
@@ -118,7 +117,7 @@ class Reader(FileReader):
         """None if its header cannot be read."""
         head = int(self.counted.places[low])
         try:
-            header = meter_header(self.records.raw(head))
+            header = self.parser.meter(self.records.raw(head))
             received = instant(self.instant(header.read_time))
         except RecordError as error:
             self.error(head, error)

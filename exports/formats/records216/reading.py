@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
+from devices.longwork import collector_resting
 from devices.readings import UNITS, Channel, DeviceInfo, Event, Ints, MeterData, RegisterRead
 from exports.formats.base import Inventory
 from exports.formats.issues import ReadReport
@@ -157,16 +158,25 @@ class FileReader(ABC):
         for place in self.counted.places[: heads[0] if heads else total].tolist():
             self.orphan(place)
         self.end(len(heads))
+        bounds = pairwise([*heads, total])
+        high = 0
+        while heads and high < total:
+            with collector_resting():
+                high, meters = self._batch(bounds, high)
+            yield from meters
+
+    def _batch(self, bounds: Iterator[tuple[int, int]], begun: int) -> tuple[int, list[MeterData]]:
+        """The meters of some records, and where these end."""
         waiting: list[Meter] = []
-        begun = pending = 0
-        for low, high in pairwise([*heads, total]):
+        high, pending = begun, 0
+        for low, high in bounds:
             meter = self.meter(low, high)
             if meter is not None:
                 waiting.append(meter)
                 pending += sum(self.drafts[place].wanted.cells for place in meter.drafts)
-            if high - begun >= BATCH or pending >= BATCH * A_RECORD or high == total:
-                yield from self._finish(waiting)
-                waiting, begun, pending = [], high, 0
+            if high - begun >= BATCH or pending >= BATCH * A_RECORD:
+                break
+        return high, list(self._finish(waiting))
 
     def _finish(self, meters: Sequence[Meter]) -> Iterator[MeterData]:
         """The batch's meters with their series."""
