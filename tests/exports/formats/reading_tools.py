@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import numpy as np
@@ -33,9 +33,15 @@ def told(meters: Sequence[MeterData]) -> list[object]:
     ]
 
 
-def read(code: str, data: bytes, inventory: Inventory | None, **options: Any) -> tuple[Any, Any]:
+def read(
+    code: str,
+    data: bytes,
+    inventory: Inventory | None,
+    on_error: Literal["record", "file"] = "record",
+    **options: Any,
+) -> tuple[Any, Any]:
     """What a file says, and what the reader found wrong with it."""
-    form, report = get(code), ReadReport()
+    form, report = get(code), ReadReport(on_error)
     clean = form.options_clean(options, "read")
     meters = list(form.read(io.BytesIO(data), clean, inventory, report))
     issues = (report.records, report.errors, report.warnings, report.issues)
@@ -49,12 +55,15 @@ def both(
     inventory: Inventory | None = None,
     **options: Any,
 ) -> tuple[Any, Any]:
-    """What a file says, read as it is, in blocks of any size, and with `slowly` in force."""
+    """What a file says, read as it is, and with `slowly` in force. In blocks of another size, and
+    up to the first error, the two are held equal here."""
     with mock.patch.object(text, "CHUNK", len(data) % 1000 * 7 + 1):
         in_blocks = read(code, data, inventory, **options)
     quickly = read(code, data, inventory, **options)
     assert in_blocks == quickly
+    stopped = read(code, data, inventory, on_error="file", **options)
     with slowly():
+        assert stopped == read(code, data, inventory, on_error="file", **options)
         return quickly, read(code, data, inventory, **options)
 
 

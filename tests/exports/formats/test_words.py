@@ -5,8 +5,10 @@ import re
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 
+from exports.formats import words as words_module
 from exports.formats.issues import ReadReport
 from exports.formats.linearrays import LineArrays, line_arrays
 from exports.formats.words import (
@@ -98,3 +100,20 @@ def test_texts_are_known_again(texts: list[bytes], more: list[bytes]) -> None:
         places = unknown.tolist()
         if places:
             table.keep(found, places, [numbers[cells[place]] for place in places])
+
+
+def test_a_full_table_knows_some_and_never_the_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_module, "BITS", 3)
+    monkeypatch.setattr(words_module, "_BITS", (np.uint64(61), np.uint64(7)))
+    cells = [b"text %d" % n for n in range(40)]
+    lines, starts, ends = cells_of(cells)
+    words = span_words(lines.words, starts, ends, 1)
+    table = WordTable(2)
+    for _ in range(3):
+        found = table.find(words)
+        unknown = np.flatnonzero(found.values < 0).tolist()
+        table.keep(found, unknown, unknown)
+    found = table.find(words)
+    known = np.flatnonzero(found.values >= 0)
+    assert 4 <= len(known) <= 8
+    assert (found.values[known] == known).all()
