@@ -25,7 +25,11 @@ NEWLINE, POINT, ZERO = 10, 46, 48
 
 def counts_of(texts: Iterable[str]) -> Ints | None:
     """The numbers of some texts, (n,); None unless all are plain."""
-    raw = "\n".join(texts).encode()
+    return counts_joined("\n".join(texts).encode())
+
+
+def counts_joined(raw: bytes) -> Ints | None:
+    """The same of texts that stand on a line each."""
     data = np.frombuffer(raw + b"\n", np.uint8)
     ends = np.flatnonzero(data == NEWLINE)
     points = np.flatnonzero(data == POINT)

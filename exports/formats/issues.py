@@ -129,6 +129,13 @@ class ReadReport:
         self.warnings += 1
         self._keep(ReadIssue("warning", code, message, record, offset, field))
 
+    def take(self, other: ReadReport) -> None:
+        """What a reading without errors found."""
+        self.records += other.records
+        self.warnings += other.warnings
+        self.codes += other.codes
+        self.issues += other.issues[: max(0, ISSUES_KEPT - len(self.issues))]
+
     def _keep(self, issue: ReadIssue) -> None:
         self.codes[issue.code] += 1
         if len(self.issues) < ISSUES_KEPT:

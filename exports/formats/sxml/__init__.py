@@ -99,7 +99,7 @@ class Sxml(Format):
         shares no text with the writer."""
         report = ReadReport()
         options = self.options_clean({}, "read")
-        for _ in Reader(options, report).read(stream):
+        for _ in Reader(options, report, kept=False).read(stream):
             pass
         return [str(issue) for issue in report.issues if issue.level == "error"]
 

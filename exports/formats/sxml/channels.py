@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
@@ -110,7 +111,7 @@ def _intervals(
         try:
             ends.append(seconds_read(element, get("t") or "", place))
             text = get("v")
-            amount = Amount(0, 0) if text is None else _amount(text, scale)
+            amount = Amount(0, 0) if text is None else amount_read(text, scale)
         except ValueError as error:
             raise Wrong(element, "SXR06", name="I", why=str(error)) from error
         letter, codes = get("q"), get("c")
@@ -135,7 +136,8 @@ def _check_attributes(element: Any, place: Place) -> None:
 
 
 @lru_cache(maxsize=1 << 17)
-def _amount(text: str, scale: int) -> Amount:
+def amount_read(text: str, scale: int) -> Amount:
+    """A value, `scale` its power of ten."""
     value: Decimal = NUMBER.get(text.encode()).scaleb(scale)
     sign, digits, exponent = value.as_tuple()
     units = int("".join(map(str, digits)) or "0") * (-1 if sign else 1)
@@ -166,26 +168,40 @@ def _check_contiguous(
     start, end = int(words["start"].timestamp()), int(words["end"].timestamp())
     if end != ends[-1]:
         raise Wrong(element, "SXM04", why="@end is not that of the last one")
-    if seconds == DAY:
-        _check_days(element, intervals, [start, *ends], place)
-        return
-    if start + seconds != ends[0]:
-        raise Wrong(element, "SXM04", why=f"the first does not end {seconds} s after @start")
-    if ends != list(range(ends[0], ends[0] + seconds * len(ends), seconds)):
-        place_of = next(n for n, (a, b) in enumerate(pairwise(ends), 1) if b - a != seconds)
-        why = f"{intervals[place_of].get('t')} does not follow by {seconds} s"
-        raise Wrong(intervals[place_of], "SXM04", why=why)
-
-
-def _check_days(element: Any, intervals: list[Any], days: list[int], place: Place) -> None:
     texts = [element.get("start"), *(interval.get("t") for interval in intervals)]
-    elements = [element, *intervals]
+    place_of = grid_wrong(texts, [start, *ends], seconds, place.zone)
+    if place_of is None:
+        return
+    if seconds == DAY:
+        why = f"{texts[place_of]} is no midnight a day after the last"
+    elif place_of == 1:
+        why = f"the first does not end {seconds} s after @start"
+        place_of = 0
+    else:
+        why = f"{texts[place_of]} does not follow by {seconds} s"
+    raise Wrong([element, *intervals][place_of], "SXM04", why=why)
+
+
+def grid_wrong(
+    texts: Sequence[str], instants: Sequence[int], seconds: int, zone: str
+) -> int | None:
+    """Which of a start and the ends after it is not where it should be; None if all are."""
+    if seconds == DAY:
+        return _day_wrong(texts, instants, zone)
+    first = instants[0]
+    if list(instants) == list(range(first, first + seconds * len(instants), seconds)):
+        return None
+    return next(at for at, (a, b) in enumerate(pairwise(instants), 1) if b - a != seconds)
+
+
+def _day_wrong(texts: Sequence[str], days: Sequence[int], zone: str) -> int | None:
     for at, (text, second) in enumerate(zip(texts, days, strict=True)):
-        if place.zone == DEVICE_ZONE:
+        if zone == DEVICE_ZONE:
             fine = text[11:19] in MIDNIGHTS
         else:
-            fine = midnight(place.zone, local_date(place.zone, second).toordinal()) == second
+            fine = midnight(zone, local_date(zone, second).toordinal()) == second
         if at and not 23 * HOUR <= second - days[at - 1] <= 25 * HOUR:
             fine = False
         if not fine:
-            raise Wrong(elements[at], "SXM04", why=f"{text} is no midnight a day after the last")
+            return at
+    return None

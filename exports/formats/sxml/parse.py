@@ -62,6 +62,13 @@ class Counts:
     def sum(self, name: str, amount: Decimal) -> None:
         self.totals[name] = self.totals.get(name, Decimal(0)) + amount
 
+    def merge(self, other: Counts) -> None:
+        """What others counted."""
+        for name, amount in other.counts.items():
+            self.add(name, amount)
+        for name, total in other.totals.items():
+            self.sum(name, total)
+
     def quality(self, mask: int) -> None:
         """An estimated or missing interval or register."""
         if mask & MISSING:

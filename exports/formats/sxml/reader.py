@@ -6,7 +6,7 @@ before anything in it is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import chain
@@ -32,6 +32,7 @@ from exports.formats.sxml.parse import (
     read_read,
     text_of,
 )
+from exports.formats.sxml.skim import Skimmer, Taken
 from exports.formats.sxml.source import BOM, Refused, Source, not_well_formed, prolog_check
 from exports.formats.sxml.tables import (
     COUNTS,
@@ -71,6 +72,8 @@ class Reader:
     meters: list[MeterData] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)  # line of each meter number
     read_ids: dict[int, int] = field(default_factory=dict)
+    kept: bool = True  # meters are wanted, not only whether the file is as it should be
+    skims: bool = True
     seen: set[str] = field(default_factory=set)
     header: dict[str, Any] = field(default_factory=dict)
 
@@ -80,6 +83,15 @@ class Reader:
 
     def read(self, stream: BinaryIO) -> Iterator[MeterData]:
         """The document's meters; none if there is an error anywhere."""
+        if self.skims and not self.place.lenient and stream.seekable():
+            start, trial = stream.tell(), ReadReport()
+            tried = Reader(self.options, trial, kept=self.kept)
+            if tried._tried(stream):
+                self.report.take(trial)
+                yield from tried.meters
+                return
+            del tried
+            stream.seek(start)
         self.source = Source(stream)
         errors = self.report.errors
         try:
@@ -93,7 +105,30 @@ class Reader:
         if self.report.errors == errors:
             yield from self.meters
 
-    def _read(self) -> None:
+    def _tried(self, stream: BinaryIO) -> bool:
+        """Read by skimming; False if anything is wrong: what that is the parser tells."""
+        self.source = Source(stream)
+        skimmer = Skimmer(self._zone, self._skimmed, self.kept)
+        try:
+            self._read(skimmer.sifted)
+        except (Stopped, Refused, Wrong):
+            return False
+        return not self.report.errors
+
+    def _zone(self) -> str | None:
+        return self.place.zone if "Header" in self.seen else None
+
+    def _skimmed(self, taken: Taken) -> None:
+        """Meters that came by arrays."""
+        self.report.records += len(taken.numbers)
+        self.seen.add("Meter")
+        self.place.counts.merge(taken.counts)
+        numbers = [number.decode() for number in taken.numbers]
+        _all_new(numbers, self.numbers)
+        _all_new(taken.read_ids, self.read_ids)
+        self.meters += taken.meters
+
+    def _read(self, sifted: Callable[[Iterator[bytes]], Iterator[bytes]] = iter) -> None:
         lenient = self.place.lenient
         pieces = self.source.pieces()
         taken, root = prolog_check(pieces, lenient)
@@ -112,7 +147,7 @@ class Reader:
             remove_pis=True,
         )
         try:
-            for piece in chain(taken, pieces):
+            for piece in sifted(chain(taken, pieces)):
                 parser.feed(piece)
                 for _, element in parser.read_events():
                     self._part(element)
@@ -247,7 +282,8 @@ class Reader:
         if not found.info.device_id:
             raise Wrong(element, "SXR06", name="Identity", why="is not there")
         place.counts.add("MeterCount")
-        self.meters.append(found.meter())
+        if self.kept:
+            self.meters.append(found.meter())
 
     def _identity(self, element: Any) -> DeviceInfo:
         names = {leaf.name: attribute for attribute, leaf in IDENTITY.items()}
@@ -303,6 +339,14 @@ class Reader:
     def _say_error(self, code: str, message: str, line: int, column: int, offset: int) -> None:
         text = f"{message} (line {line}, column {column})"
         self.report.error(code, text, record=line, offset=offset)
+
+
+def _all_new(keys: Sequence[Any], lines: dict[Any, int]) -> None:
+    """File-wide keys of meters that were skimmed; the parser tells where one stands twice."""
+    before = len(lines)
+    lines.update(dict.fromkeys(keys, 0))
+    if len(lines) != before + len(keys):
+        raise Stopped
 
 
 @dataclass(slots=True)

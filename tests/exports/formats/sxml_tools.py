@@ -11,6 +11,7 @@ from devices.readings import Frame, MeterData
 from exports.formats import get
 from exports.formats.base import ReadReport, Tally, WriteContext
 from exports.formats.sxml import SCHEMA_PATH
+from exports.formats.sxml.reader import Reader
 from exports.formats.sxml.run import Run
 from exports.formats.sxml.writer import FrameWriter
 from tests.exports.formats.golden import GOLDEN
@@ -59,6 +60,13 @@ def read(data: bytes, checks: str = "strict") -> tuple[list[MeterData], ReadRepo
     report = ReadReport()
     options = SXML.options_clean({"checks": checks}, "read")
     return list(SXML.read(io.BytesIO(data), options, None, report)), report
+
+
+def read_plainly(data: bytes) -> tuple[list[MeterData], ReadReport]:
+    """The same, without skimming."""
+    report = ReadReport()
+    reader = Reader(SXML.options_clean({}, "read"), report, skims=False)
+    return list(reader.read(io.BytesIO(data))), report
 
 
 def lines(data: bytes, *marks: str) -> list[str]:
