@@ -84,20 +84,30 @@ def compile_block(
     block: Block, run: Run, arrivals: Mapping[int, Arrival]
 ) -> list[list[Stretch] | None]:
     """The runs of each row; None for a row that the declared writer has to look at."""
+    if block.status is not None:
+        there = np.flatnonzero((block.status & ABSENT == 0).any(axis=1))
+        if len(there) < len(block.channels):
+            some: list[list[Stretch] | None] = [[] for _ in block.channels]
+            made = compile_block(_part(block, there.tolist()), run, arrivals) if len(there) else []
+            for row, stretches in zip(there.tolist(), made, strict=True):
+                some[row] = stretches
+            return some
     size = max(1, BLOCK // max(1, len(block.ends)))
     found: list[list[Stretch] | None] = []
     for first in range(0, len(block.channels), size):
-        part = slice(first, first + size)
-        found += _Lines(
-            block._replace(
-                channels=block.channels[part],
-                counts=block.counts[part],
-                status=None if block.status is None else block.status[part],
-                numbers=None if block.numbers is None else block.numbers[part],
-            ),
-            run,
-        ).stretches(arrivals)
+        rows = list(range(first, min(first + size, len(block.channels))))
+        found += _Lines(_part(block, rows), run).stretches(arrivals)
     return found
+
+
+def _part(block: Block, rows: Sequence[int]) -> Block:
+    """Some rows of a block."""
+    return block._replace(
+        channels=[block.channels[row] for row in rows],
+        counts=block.counts[rows],
+        status=None if block.status is None else block.status[rows],
+        numbers=None if block.numbers is None else block.numbers[rows],
+    )
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ class Registers:
             if read.time.tzinfo is None:
                 raise sxm("FMT01", time=read.time)
         billed = ctx.options["reads"] == "bill"  # chosen before; the closing one is at the end
-        for read in sorted(reads, key=_order):
+        for read in sorted(reads, key=read_order):
             chosen = read.read_type in self.run.chosen["read_types"]
             if chosen and (billed or ctx.start <= read.time < ctx.end):
                 try:
@@ -74,16 +74,22 @@ class Registers:
             raise sxm("FMT02", time=read.time.isoformat(), limit="seconds")
         if (read.read_type, read.time) in self.keys:
             raise sxm("SXM10", what="read", which=f"{read.read_type} {read.time.isoformat()}")
-        grouped = self._grouped(read)
-        lines = [line for key, values in grouped for line in self._register(key, values)]
+        grouped = self.grouped(read)
+        lines = [line for key, values in grouped for line in self.register(key, values)]
         if not lines:
             return
         self.keys.add((read.read_type, read.time))
+        self.text += [b"      <%s>\r\n" % REGISTER_READ.tag(self.head(read)), *lines]
+        self.text.append(b"      </RegisterRead>\r\n")
+        self.sums.reads += 1
+
+    def head(self, read: RegisterRead) -> dict[str, Any]:
+        """The attributes of a read."""
         zone = zone_of(self.zone)
         received = read.received or self.run.ctx.created
         word = self._status_word(read)
-        values = {
-            "id": self.read_id(read),
+        return {
+            "id": self.read_id(read.read_type, read.time, read.read_id),
             "type": read.read_type,
             "time": read.time.astimezone(zone),
             "received": received if received.tzinfo is None else received.astimezone(zone),
@@ -93,16 +99,12 @@ class Registers:
             "resetTime": read.reset_time and read.reset_time.astimezone(zone),
             "status": word,
         }
-        self.text += [b"      <%s>\r\n" % REGISTER_READ.tag(values), *lines]
-        self.text.append(b"      </RegisterRead>\r\n")
-        self.sums.reads += 1
 
-    def read_id(self, read: RegisterRead) -> int:
+    def read_id(self, read_type: str, time: datetime, stored: str) -> int:
         """The read's stored id where it is a number, else one made from what it is known by."""
-        stored = read.read_id
         if self.run.ctx.options["read_ids"] == "stored" and stored.isdigit() and stored.isascii():
             return int(stored)
-        name = f"{self.device}/{read.read_type}/{int(read.time.timestamp())}"
+        name = f"{self.device}/{read_type}/{int(time.timestamp())}"
         return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) >> 1
 
     def _status_word(self, read: RegisterRead) -> str | None:
@@ -111,7 +113,7 @@ class Registers:
             self.warnings.append(("SXW02", f"{self.device} {word}: {SXW['SXW02']}"))
         return word if HEX8.pattern.fullmatch(word) else None
 
-    def _grouped(self, read: RegisterRead) -> Iterator[tuple[Key, list[RegisterValue]]]:
+    def grouped(self, read: RegisterRead) -> Iterator[tuple[Key, list[RegisterValue]]]:
         """The chosen registers in order, each with its occurrences, rising."""
         found: dict[Key, dict[int, RegisterValue]] = {}
         chosen = self.run.chosen
@@ -130,7 +132,8 @@ class Registers:
         for key in sorted(found, key=lambda k: (k[0], RATE_ORDER[k[2]], CLASS_ORDER[k[1]])):
             yield key, [found[key][place] for place in sorted(found[key])]
 
-    def _register(self, key: Key, values: Sequence[RegisterValue]) -> list[bytes]:
+    def register(self, key: Key, values: Sequence[RegisterValue]) -> list[bytes]:
+        """A register's lines. FormatError for what is refused."""
         try:
             return self._register_lines(key, values)
         except FormatError as error:
@@ -206,5 +209,6 @@ class Registers:
         return PEAK.line(10, register_value(value, amount, remove), words)
 
 
-def _order(read: RegisterRead) -> tuple[datetime, int, str]:
+def read_order(read: RegisterRead) -> tuple[datetime, int, str]:
+    """Reads of a meter stand by time, type, id."""
     return (read.time, TYPE_ORDER.get(read.read_type, len(TYPE_ORDER)), read.read_id)

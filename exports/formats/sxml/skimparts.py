@@ -32,7 +32,7 @@ HEAD = (
     % NAMESPACE.encode()
 )
 NUMBER = rb"-?[0-9]{1,12}(?:\.[0-9]{1,6})?"
-COUNT, RESETS = rb"[0-9]{1,18}", rb"[0-9]{1,5}"
+COUNT, RESETS = rb"[0-9]{1,20}", rb"[0-9]{1,5}"
 RUN = rb"[^C]+"  # up to the end of its Channel; each line is looked at then
 OPEN = {
     **dict.fromkeys((b"time", b"received", b"resetTime", b"start", b"end"), INSTANT),

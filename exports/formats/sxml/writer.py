@@ -20,10 +20,12 @@ from devices.readings import (
     Sheet,
     instant,
 )
+from devices.storedreads import StoredReads
 from exports.formats.context import Tally
 from exports.formats.fast import series_of
 from exports.formats.iso import stamp
 from exports.formats.issues import FormatError
+from exports.formats.sxml.alike import AlikeReads, Written
 from exports.formats.sxml.compiled import Block, compilable, compile_block
 from exports.formats.sxml.declared import channel_check, stretches
 from exports.formats.sxml.registers import Registers
@@ -66,6 +68,7 @@ class FrameWriter:
     tally: Tally
     compiled: bool = True
     meters: dict[str, Meter] = field(default_factory=dict)
+    alike: dict[int, Written] = field(default_factory=dict)  # reads written together, by device
 
     def write(self, out: BinaryIO) -> None:
         """All of it. FormatError if the run stops at a refusal; nothing is written then."""
@@ -77,6 +80,8 @@ class FrameWriter:
         if self.run.ctx.options["intervals"]:
             for place in range(len(self.frame.sheets)):
                 self._take_sheet(place)
+        if self.compiled and self.run.ctx.options["registers"]:
+            self._take_reads()
         parts: list[bytes] = []
         sums = Sums()
         for name, meter in self.meters.items():
@@ -96,6 +101,14 @@ class FrameWriter:
                 self.tally.merge(own)
         sums.tell(self.tally)
         out.write(b"".join(parts))
+
+    def _take_reads(self) -> None:
+        """Register reads that can be written together, as text."""
+        reads = self.frame.reads
+        if isinstance(reads, StoredReads):
+            alone = (meter.devices for meter in self.meters.values() if len(meter.devices) == 1)
+            places = (devices[0] for devices in alone if devices[0] in reads)
+            self.alike = AlikeReads(self.run, self.frame.devices).written(reads, places)
 
     # --- sheets ---------------------------------------------------------------------------------
     def _take_sheet(self, place: int) -> None:
@@ -164,9 +177,15 @@ class FrameWriter:
         zone_of(zone)
         for place, row in sorted(meter.plain):
             self._declare(meter, self.frame.sheets[place], row, tally)
-        reads = [read for place in meter.devices for read in self.frame.reads.get(place, ())]
         registers = Registers(self.run, info.device_id, zone, sums)
-        if self.run.ctx.options["registers"]:
+        alike = self.alike.get(meter.devices[0])
+        reads: list[RegisterRead] = []
+        if meter.stretches or alike is None:
+            reads += (read for place in meter.devices for read in self.frame.reads.get(place, ()))
+        if alike is not None:
+            registers.text += alike.text
+            sums.add(alike.sums)
+        elif self.run.ctx.options["registers"]:
             registers.add(reads)
         intervals = self._intervals(meter, zone, reads, tally, sums)
         events = self._events(meter, zone, sums)

@@ -189,7 +189,11 @@ def test_compiled_and_declared_give_the_same_bytes(frame: Frame, options: dict[s
 @given(frames(), OPTIONS)
 def test_what_is_written_is_valid_and_verifies(frame: Frame, options: dict[str, Any]) -> None:
     options |= {"on_error": "skip_meter", "on_unsupported": "skip"}
-    data, _ = write(frame, **options)
+    try:
+        data, _ = write(frame, **options)
+    except FormatError as error:
+        assert error.code == "FMT07"  # noqa: PT017  all together is too much for the trailer
+        return
     assert valid(data)
     wrong = SXML.verify(io.BytesIO(data), context())
     assert wrong == []
