@@ -175,7 +175,7 @@ class _Lines:
     def _text(self, values: Values, index: Ints, masks: Ints, written: Flags) -> tuple[bytes, Ints]:
         """All lines, and where each slot's begins, (k·n + 1,)."""
         times = _times(self.block.ends.tobytes(), self.block.zone)
-        tails, sizes = _qualities(self.run.codes)
+        tails, sizes, masks = _tails(self.run.codes, masks)
         rows, slots = index.shape
         columns = {"t": times, "v": values.texts, "q": tails}
         layout = np.dtype([(name, column.dtype) for name, column in columns.items()])
@@ -196,17 +196,22 @@ class _Lines:
     ) -> list[list[Stretch] | None]:  # fmt: skip
         """The text and the counts of each run."""
         block, slots = self.block, written.shape[1]
-        letters = _letters()[masks]
         sums = _running(np.where(written, values.micros[index], 0))
-        estimated, missing = (_running(written & (letters == kind)) for kind in (1, 2))
+        counted: list[npt.NDArray[Any]] = [np.zeros((), np.bool_)] * 3
+        if masks.any():
+            letters = _letters()[masks]
+            counted[:2] = [written & (letters == kind) for kind in (1, 2)]
+        if (values.micros < 0).any():
+            counted[2] = written & (values.micros < 0)[index]
         owners = [row for row, spans in enumerate(begins) for _ in spans]
         spans = np.array([span for row in begins for span in row], np.int64).reshape(-1, 2)
         low, high = spans.T + np.array(owners, np.int64) * slots
-        columns = [running[high] - running[low] for running in (estimated, missing, sums)]
+        columns = [_between(flags, low, high) for flags in counted]
+        columns.append(sums[high] - sums[low])
         batches = _batches(block.numbers, owners, spans, arrivals)
         found: list[list[Stretch] | None] = [None if bad else [] for bad in spoilt.tolist()]
         ends, seconds = block.ends.tolist(), block.channels[0].seconds if owners else 0
-        for row, (first, after), begin, end, batch, some, none, total in zip(
+        for row, (first, after), begin, end, batch, some, none, below, total in zip(
             *(owners, spans.tolist(), places[low].tolist(), places[high].tolist(), batches),
             *(column.tolist() for column in columns),
             strict=True,
@@ -214,10 +219,10 @@ class _Lines:
             runs = found[row]
             if runs is not None:
                 channel, start = block.channels[row], ends[first] - seconds
-                counted = (ends[after - 1], after - first, some, none, total)
+                amounts = (ends[after - 1], after - first, some, none, below, total)
                 runs.append(
                     Stretch(
-                        *(channel, start, *counted, data[begin:end], batch, arrivals.get(batch))
+                        *(channel, start, *amounts, data[begin:end], batch, arrivals.get(batch))
                     )
                 )
         return found
@@ -240,6 +245,14 @@ def _batches(
         else latest(numbers[row, low:high].tolist(), arrivals)
         for row, (low, high) in zip(owners, spans.tolist(), strict=True)
     ]
+
+
+def _between(flags: npt.NDArray[Any], low: Ints, high: Ints) -> Ints:
+    """How many flags are set in each span; none is if there is one for all."""
+    if not flags.ndim:
+        return np.zeros(len(low), np.int64)
+    running = _running(flags)
+    return running[high] - running[low]
 
 
 def _running(amounts: npt.NDArray[Any]) -> Ints:
@@ -273,6 +286,17 @@ def _qualities(codes: bool) -> tuple[Bytes, Ints]:
             text += b' c="%s"' % C.put(" ".join(quality_codes(mask)))
         texts.append(text + b"/>\r\n")
     return _strings(texts)
+
+
+def _tails(codes: bool, masks: Ints) -> tuple[Bytes, Ints, Ints]:
+    """The ends of elements of these masks alone, which are few and short; their lengths; which of
+    them each slot has."""
+    tails, sizes = _qualities(codes)
+    used = np.flatnonzero(np.bincount(masks.ravel(), minlength=1))
+    places = np.zeros(PUBLIC + 1, np.intp)
+    places[used] = np.arange(len(used))
+    longest = int(sizes[used].max(initial=1))
+    return tails[used].astype(f"S{longest}"), sizes[used], places[masks]
 
 
 @lru_cache(maxsize=1)

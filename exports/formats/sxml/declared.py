@@ -110,6 +110,7 @@ def _stretch(
     start = run_start(channel, slots[0].end, zone)
     lines = []
     total = Decimal(0)
+    below = 0
     for slot in slots:
         try:
             line, value = _line(slot, channel, zone, run)
@@ -117,6 +118,7 @@ def _stretch(
             raise error.at(instant=instant(slot.end)) from error
         lines.append(line)
         total += value
+        below += value < 0
     letters = [status_letter(slot.mask & PUBLIC) for slot in slots]
     batch = latest((slot.batch for slot in slots), arrivals)
     return Stretch(
@@ -126,6 +128,7 @@ def _stretch(
         len(slots),
         sum(letter in "EV" for letter in letters),
         letters.count("M"),
+        below,
         int(total.scaleb(DECIMALS)),
         b"".join(lines),
         batch,

@@ -22,8 +22,9 @@ NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:tms:sxml:1")
 class Stretch(NamedTuple):
     """A run of one channel: slots without a gap, as text, and what they add up to.
 
-    `lines`: the I elements; `start`, `end`: epoch seconds; `total`: Σ values as written, as a
-    whole number of 10**-6. `arrival`, `batch`: of its latest-received interval, if known.
+    `lines`: the I elements; `start`, `end`: epoch seconds; `below`: negative values; `total`: Σ
+    values as written, as a whole number of 10**-6. `arrival`, `batch`: of its latest-received
+    interval, if known.
     """
 
     channel: Channel
@@ -32,6 +33,7 @@ class Stretch(NamedTuple):
     size: int
     estimated: int
     missing: int
+    below: int
     total: int
     lines: bytes
     batch: int = 0

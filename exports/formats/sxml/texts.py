@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, gt
 
 from devices.readings import WIDTHS, Arrival, Channel, DeviceInfo
 from exports.formats.sxml.markup import all_bare
@@ -18,8 +18,8 @@ _WIDTHS = tuple(WIDTHS[name] for name in IDENTITY)
 def identity_text(info: DeviceInfo) -> bytes:
     """Identity: by a template where every identifier stands as it is, else line by line."""
     values = _identifiers(info)
-    given = [value for value in values if value]
-    fits = all(len(value) <= width for value, width in zip(values, _WIDTHS, strict=True))
+    given = list(filter(None, values))
+    fits = not any(map(gt, map(len, values), _WIDTHS))
     if fits and values[0] and values[1] and all_bare(given):
         return (_template(tuple(map(bool, values))) % tuple(given)).encode()
     lines = [

@@ -69,6 +69,7 @@ class FrameWriter:
     compiled: bool = True
     meters: dict[str, Meter] = field(default_factory=dict)
     alike: dict[int, Written] = field(default_factory=dict)  # reads written together, by device
+    heads: dict[int, bytes] = field(default_factory=dict)  # start tags of the frame's channels
 
     def write(self, out: BinaryIO) -> None:
         """All of it. FormatError if the run stops at a refusal; nothing is written then."""
@@ -83,9 +84,9 @@ class FrameWriter:
         if self.compiled and self.run.ctx.options["registers"]:
             self._take_reads()
         parts: list[bytes] = []
-        sums = Sums()
+        sums, own = Sums(), Tally()
         for name, meter in self.meters.items():
-            own, counted = Tally(), Sums()
+            counted = Sums()
             try:
                 parts += self._meter(meter, own, counted)
                 sums.add(counted)
@@ -99,6 +100,7 @@ class FrameWriter:
                 parts += self._not_read(meter, "Excluded")
             if own.warnings.counts:
                 self.tally.merge(own)
+                own = Tally()
         sums.tell(self.tally)
         out.write(b"".join(parts))
 
@@ -117,16 +119,17 @@ class FrameWriter:
         if not len(sheet.ends):
             return
         blocks: dict[tuple[str, Scale], list[int]] = defaultdict(list)
-        known: dict[int, bool] = {}
+        known: dict[int, Scale | None] = {}
         for row, (device, channel) in enumerate(
             zip(sheet.devices.tolist(), sheet.channels, strict=True)
         ):
             if id(channel) not in known:
-                fine = self.compiled and compilable(channel, sheet.ends)
-                known[id(channel)] = fine and _carried(channel)
-            if known[id(channel)]:
+                fine = self.compiled and compilable(channel, sheet.ends) and _carried(channel)
+                known[id(channel)] = self.run.scale(channel) if fine else None
+            scale = known[id(channel)]
+            if scale is not None:
                 zone = self.run.zone(self.frame.devices[device])
-                blocks[zone, self.run.scale(channel)].append(row)
+                blocks[zone, scale].append(row)
             else:
                 self._meter_of(device).plain.append((place, row))
         for (zone, _), rows in blocks.items():
@@ -301,7 +304,10 @@ class FrameWriter:
     ) -> list[bytes]:
         channel = run.channel
         start, end = stamp(run.start, zone).encode(), stamp(run.end, zone).encode()
-        lines = [channel_head_text(channel, remove) % (start, end, b"%d" % run.size)]
+        head = self.heads.get(id(channel))
+        if head is None:
+            head = self.heads[id(channel)] = channel_head_text(channel, remove)
+        lines = [head % (start, end, b"%d" % run.size)]
         if totals:
             for leaf, at in ((START_REGISTER, run.start), (END_REGISTER, run.end)):
                 key = (channel.unit, channel.flow, at)
@@ -317,9 +323,9 @@ class FrameWriter:
         sums.estimated += run.estimated
         sums.interval += run.total
         channel = run.channel
-        if b'v="-' in run.lines and channel.flow != "NET" and channel.unit != "PF":
+        if run.below and channel.flow != "NET" and channel.unit != "PF":
             text = f"{channel.number}: {SXW['SXW01']}"
-            tally.warn("SXW01", text, run.lines.count(b'v="-'))
+            tally.warn("SXW01", text, run.below)
 
     def _events(self, meter: Meter, zone: str, sums: Sums) -> list[bytes]:
         if not self.run.ctx.options["events"]:
