@@ -28,16 +28,15 @@ WHOLE = 8  # digits before the point at most: sums of a run stay within 64 bits
 LONGEST = 90_000  # lines of a run at most, for the same reason
 KEPT = 1 << 16  # instants, also those of columns, that are remembered; a quarter as many ends
 PAD = 64
-INSTANT = (
-    rb"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    rb"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
-)
 _CODE = rb"[0-9]{1,2}(?:\.[0-9]{1,4}){2}"
 _TAIL = re.compile(
     rb'"(?: v="(-?[0-9]{1,8}(?:\.[0-9]{1,6})?)")?(?: q="([AEVQM])")?'
     rb'(?: c="(' + _CODE + rb"(?: " + _CODE + rb')*)")?/>\r?\n'
 )
-_INSTANT = re.compile(INSTANT)
+_INSTANT = re.compile(
+    rb"(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    rb"(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])"
+)
 _MISSING, _SPOILT = int(Status.MISSING), int(Status.ESTIMATED | Status.EDITED)
 
 # Words of eight characters, the first one lowest.

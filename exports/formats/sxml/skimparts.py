@@ -23,7 +23,7 @@ from devices.readings import Channel, RegisterRead, RegisterValue
 from exports.formats.sxml import schema
 from exports.formats.sxml.channels import channel_read
 from exports.formats.sxml.parse import PREFIX, Place, Wrong, read_read, register_read
-from exports.formats.sxml.skimlines import INSTANT, Odd, Times, strictly
+from exports.formats.sxml.skimlines import Odd, Times, strictly
 from exports.formats.sxml.tables import NAMESPACE
 
 KINDS = 32  # shapes that are told apart; others are left to the parser
@@ -32,6 +32,7 @@ HEAD = (
     % NAMESPACE.encode()
 )
 NUMBER = rb"-?[0-9]{1,12}(?:\.[0-9]{1,6})?"
+INSTANT = rb'[^"]{20,25}'  # each is proven by Times
 COUNT, RESETS = rb"[0-9]{1,20}", rb"[0-9]{1,5}"
 RUN = rb"[^C]+"  # up to the end of its Channel; each line is looked at then
 OPEN = {
