@@ -22,9 +22,9 @@ from msgspec import structs
 from devices.readings import Channel, RegisterRead, RegisterValue
 from exports.formats.sxml import schema
 from exports.formats.sxml.channels import channel_read
-from exports.formats.sxml.parse import PREFIX, Place, Wrong, read_read, register_read
+from exports.formats.sxml.parse import PREFIX, Place, Wrong, attributes, read_read, register_read
 from exports.formats.sxml.skimlines import Odd, Times, strictly
-from exports.formats.sxml.tables import NAMESPACE
+from exports.formats.sxml.tables import INTERVAL_READ, NAMESPACE
 
 KINDS = 32  # shapes that are told apart; others are left to the parser
 HEAD = (
@@ -48,7 +48,7 @@ _TOKEN = re.compile(
 )
 
 
-_ODD = re.compile(rb"&|<[!?]|\r(?!\n)")
+_ODD = re.compile(rb"[&']|<[!?]|xmlns|\r(?!\n)")
 
 
 class Slot(NamedTuple):
@@ -220,6 +220,7 @@ class Shapes:
 
     def _interval_shape(self, text: bytes, element: Any) -> IntervalShape:
         pattern, slots = _pattern(text)
+        attributes(element, INTERVAL_READ, strictly(self.place.zone))
         channels = []
         for number, child in enumerate(element):
             series = channel_read(child, strictly(self.place.zone))

@@ -104,6 +104,7 @@ def test_what_is_written_is_read_the_same(
         same(write(frame, **options | {"on_error": "skip_meter", "on_unsupported": "skip"})[0])
 
 
+XSI = b' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a b"'
 PIECES = [
     (b'v="0.74"', b'v="0.740"'), (b'v="0.74"', b'v=".74"'), (b'v="0.74"', b'v="-0.74"'),
     (b'v="0.74"', b'v="+0.74"'), (b'v="0.74"', b'v="74."'), (b'v="0.74"', b'v="007"'),
@@ -166,6 +167,10 @@ PIECES = [
     (b"<StartRegister time=", b"<StartRegister  time="), (b">48184.4<", b"><"),
     (b"  <Trailer>", b"  <Trailer >"), (b"<EnergyControlTotal>", b"<EnergyControlTotal>1"),
     (b"00123457", b"00000001"), (b"lastRead", b"lastread"),
+    (b"<IntervalRead", b"<IntervalRead" + XSI), (b"<RegisterRead", b"<RegisterRead" + XSI),
+    (b"<Channel", b"<Channel" + XSI), (b"<Value", b"<Value" + XSI), (b"<Meters", b"<Meters" + XSI),
+    (b' source="SR"', b""" source="SR" xmlns:a=' id="7"'"""), (b"<SXML ", b'<SXML xmlns:a="b" '),
+    (b' source="NT"', b""" source="NT" xmlns:a=' id="7"'"""), (b"<SXML", b"<SXML" + XSI),
 ]  # fmt: skip
 EDITS = st.lists(
     st.tuples(st.integers(0, 200), st.sampled_from(PIECES)).map(lambda e: (e[0], *e[1])),
@@ -180,6 +185,7 @@ def test_a_document_with_one_edit_is_read_the_same(edit: tuple[bytes, bytes]) ->
         one = edited(data, [(nth, *edit)])
         same(one)
         same(mended(one))
+    same(many(*[edited(METER, [(0, *edit)])] * 3))
 
 
 @settings(deadline=None, max_examples=150, suppress_health_check=CHECKS)
