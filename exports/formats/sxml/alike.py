@@ -66,10 +66,12 @@ class Waiting:
 
 
 class Written(NamedTuple):
-    """A meter's reads as text, and what they add up to."""
+    """A meter's reads as text, and what they add up to. `current`: there are some, written or not,
+    that a run of intervals may begin or end with."""
 
     text: list[bytes]
     sums: Sums
+    current: bool
 
 
 class Stamps(dict[str, bytes]):
@@ -117,7 +119,11 @@ class AlikeReads:
         for (_, zone), (shape, every) in together.items():
             self._write(shape, self.stamps[zone], every)
         return {
-            place: Written([read.text for read in own], _total(own))
+            place: Written(
+                [read.text for read in own],
+                _total(own),
+                any(stored.read_type == "CUR" for stored in reads.texts[place]),
+            )
             for place, own in waiting.items()
             if all(read.text for read in own)
         }

@@ -183,14 +183,14 @@ class FrameWriter:
         registers = Registers(self.run, info.device_id, zone, sums)
         alike = self.alike.get(meter.devices[0])
         reads: list[RegisterRead] = []
-        if meter.stretches or alike is None:
+        if alike is None or (meter.stretches and alike.current):
             reads += (read for place in meter.devices for read in self.frame.reads.get(place, ()))
         if alike is not None:
             registers.text += alike.text
             sums.add(alike.sums)
         elif self.run.ctx.options["registers"]:
             registers.add(reads)
-        intervals = self._intervals(meter, zone, reads, tally, sums)
+        intervals = self._intervals(meter, zone, reads, tally, sums) if meter.stretches else []
         events = self._events(meter, zone, sums)
         self._note(registers, info, tally)
         if not (registers.text or intervals or events):
