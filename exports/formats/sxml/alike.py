@@ -30,6 +30,7 @@ from exports.formats.sxml.run import Run, Sums
 from exports.formats.sxml.tables import COUNT, REGISTER_READ
 from exports.formats.zones import zone_of
 
+MOST = 500  # reads of one array
 NUL = b"\0"
 _MARK = re.compile(rb'(?<=>)(9\d{6}\.5)(?=<)|(?<= time=")([^"]*)(?=")')
 _HIGHEST, _PLACES = 9_999_999, 10_000  # of the marks that stand for values; peaks descend
@@ -117,7 +118,8 @@ class AlikeReads:
                 key = (id(shape), self.run.zone(device))
                 together.setdefault(key, (shape, []))[1].append(read)
         for (_, zone), (shape, every) in together.items():
-            self._write(shape, self.stamps[zone], every)
+            for first in range(0, len(every), MOST):
+                self._write(shape, self.stamps[zone], every[first : first + MOST])
         return {
             place: Written(
                 [read.text for read in own],
