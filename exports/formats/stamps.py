@@ -19,7 +19,7 @@ from exports.formats.kinds import Kind
 from exports.formats.zones import zone_of
 
 MINUTE = timedelta(minutes=1)
-STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 Bytes = npt.NDArray[np.uint8]
 KEPT = 1 << 16  # instants of a zone that are remembered
 _ISO = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
@@ -157,7 +157,7 @@ class InstantTexts(dict[str, int]):
         self.tables: list[Bytes] = []
 
     def __missing__(self, text: str) -> int:
-        if not STORED.fullmatch(text):
+        if not _STORED.fullmatch(text):
             raise NotPlain(text)
         cells = self.clock[datetime.fromisoformat(text)]
         place = self[text] = len(self.rows)

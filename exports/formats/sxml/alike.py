@@ -24,7 +24,6 @@ from devices.storedreads import Alike, Alikes, StoredRead, StoredReads
 from exports.formats.decimals import DECIMALS, NEWLINE, counts_of, plain_cells
 from exports.formats.iso import stamp_of
 from exports.formats.registerparts import kept
-from exports.formats.stamps import STORED, NotPlain
 from exports.formats.sxml.registers import Registers, read_order
 from exports.formats.sxml.run import Run, Sums
 from exports.formats.sxml.tables import COUNT, REGISTER_READ
@@ -32,9 +31,14 @@ from exports.formats.zones import zone_of
 
 MOST = 500  # reads of one array
 NUL = b"\0"
+_STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _MARK = re.compile(rb'(?<=>)(9\d{6}\.5)(?=<)|(?<= time=")([^"]*)(?=")')
 _HIGHEST, _PLACES = 9_999_999, 10_000  # of the marks that stand for values; peaks descend
 _FIRST = datetime(1990, 1, 1, tzinfo=UTC)  # of those that stand for peak times
+
+
+class NotPlain(ValueError):
+    """A text that is not written as our store writes it."""
 
 
 class Shape(NamedTuple):
@@ -83,7 +87,7 @@ class Stamps(dict[str, bytes]):
         self.zone = zone_of(zone)
 
     def __missing__(self, text: str) -> bytes:
-        if not STORED.fullmatch(text):
+        if not _STORED.fullmatch(text):
             raise NotPlain(text)
         found = self[text] = self.of(datetime.fromisoformat(text))
         return found
