@@ -1,8 +1,8 @@
 """Pure: register reads as the store keeps them, as texts that become values when asked for.
 
 Reads that say the same of their registers, but for values and peak times, have texts that are alike
-but for these. Such a text is taken apart by a pattern made of the first of its kind, without a
-value ever becoming an object: `Alikes`.
+but for these: `Alikes`. Such texts are taken apart by what they have in common, without a value
+ever becoming an object.
 """
 
 from __future__ import annotations
@@ -65,6 +65,10 @@ class StoredRead(NamedTuple):
             **{name: getattr(head, name) for name in HEAD_FIELDS},
         )
 
+    def head_key(self) -> tuple[object, ...]:
+        """What the head is known by, but for the read's id."""
+        return (self.read_type, self.time, self.revision, self.parted()[0])
+
     def parted(self) -> tuple[str, str]:
         """The head without the read's id, and the rest: two reads of one first half differ in
         their ids at most."""
@@ -111,54 +115,48 @@ def reads_renumbered(
 _SLOT = re.compile(r'"(value|peak_time)":"([^"\\]*)"')
 
 
-class Alike:
-    """What texts have in common. `values`: those of the first; `amounts` and `peaks`: which group
-    of the pattern holds a place's value, and its peak time, where it has one."""
+class Slot(NamedTuple):
+    """What differs from text to text: a value, or a peak time, of the value at a place; `before`:
+    what stands between it and the slot before."""
 
-    def __init__(self, text: str, values: Sequence[RegisterValue], parts: Sequence[str]) -> None:
+    is_value: bool
+    place: int
+    before: bytes
+
+
+class Alike:
+    """What texts have in common. `values`: those of the first; `after`: what follows the last slot;
+    `amounts` and `peaks`: the places that have a value, and a peak time."""
+
+    def __init__(self, values: Sequence[RegisterValue], parts: Sequence[str]) -> None:
         self.values = tuple(values)
-        self.amounts: dict[int, int] = {}
-        self.peaks: dict[int, int] = {}
-        found, groups = [], 0
+        self.slots: list[Slot] = []
+        before = "["
         for place, part in enumerate(parts):
             last = 0
             for match in _SLOT.finditer(part):
-                of_kind = self.amounts if match[1] == "value" else self.peaks
-                of_kind[place] = groups
-                groups += 1
-                found.append(re.escape(part[last : match.start(2)]))
-                last = match.end(2)
-                found.append('([^"]*)')
-            found.append(re.escape(part[last:] + ("," if place < len(parts) - 1 else "")))
-        self.fullmatch = re.compile(rf"\[{''.join(found)}\]").fullmatch
+                before += part[last : match.start(2)]
+                self.slots.append(Slot(match[1] == "value", place, before.encode()))
+                before, last = "", match.end(2)
+            before += part[last:] + ("," if place < len(parts) - 1 else "]")
+        self.after = before.encode()
+        self.amounts = {slot.place for slot in self.slots if slot.is_value}
+        self.peaks = {slot.place for slot in self.slots if not slot.is_value}
 
 
 class Alikes:
-    """The kinds of texts met so far, the last one first."""
+    """The kinds of texts met so far."""
 
     def __init__(self) -> None:
         self.kinds: list[Alike] = []
 
-    def match(self, text: str) -> tuple[Alike, tuple[str, ...]] | None:
-        """The kind of a text and its groups; None when it is of none that is known."""
-        for place, kind in enumerate(self.kinds):
-            match = kind.fullmatch(text)
-            if match is not None:
-                if place:
-                    self.kinds.insert(0, self.kinds.pop(place))
-                return kind, match.groups()
-        if len(self.kinds) < PATTERNS and self._learn(text):
-            return self.match(text)
-        return None
-
-    def _learn(self, text: str) -> bool:
-        """Make a kind of a text, if it is written as the store writes."""
+    def learn(self, text: str) -> Alike | None:
+        """Make a kind of a text, if it is written as the store writes and not one too many."""
+        if len(self.kinds) >= PATTERNS:
+            return None
         values = values_decode(text)
         parts = [encode(value).decode() for value in values]
-        if text != f"[{','.join(parts)}]":
-            return False
-        kind = Alike(text, values, parts)
-        if kind.fullmatch(text) is None:
-            return False
-        self.kinds.insert(0, kind)
-        return True
+        if not values or text != f"[{','.join(parts)}]":
+            return None
+        self.kinds.append(Alike(values, parts))
+        return self.kinds[-1]

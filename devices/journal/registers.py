@@ -7,6 +7,7 @@ occurrence); each batch that changes one makes a new version with all of them.
 import itertools
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from django.db import transaction
@@ -157,9 +158,15 @@ def registers_stored(
     if read_types:
         bounds &= Q(read_type__in=list(read_types))
     reads: dict[int, list[StoredRead]] = {}
-    versions = sorted(_standing(bounds, horizon).items(), key=lambda i: i[0][2])
-    for (device, read_type, time), (_, *rest) in versions:
-        reads.setdefault(device, []).append(StoredRead(read_type, time, *rest))
+    for key, version in _standing(bounds, horizon).items():
+        stored = StoredRead._make(key[1:] + version[1:])
+        if (mine := reads.get(key[0])) is None:
+            reads[key[0]] = [stored]
+        else:
+            mine.append(stored)
+    for mine in reads.values():
+        if len(mine) > 1:
+            mine.sort(key=attrgetter("time"))
     return reads
 
 
@@ -204,9 +211,12 @@ def _standing(bounds: Q, horizon: int | None) -> "dict[Key, Written]":
     if horizon is None:
         horizon = marks.horizon()
     done = marks.folded_to()
+    times = sql.Instants()
     snapshots = RegisterSnapshot.objects.filter(bounds, number__lte=horizon).order_by("number")
+    columns = snapshots.values_list(*COLUMNS[:2], sql.instant_column("time"), *COLUMNS[3:])
     standing: dict[Key, Written] = {
-        row[:3]: row[3:] for row in snapshots.values_list(*COLUMNS).iterator()
+        (device, read_type, times[time]): (number, revision, head, values)
+        for device, read_type, time, number, revision, head, values in sql.stream_of(columns)
     }
     if done < horizon:
         waiting = list(

@@ -5,14 +5,17 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.models import BigIntegerField, Func, QuerySet, TextField
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
 
 from devices.blocks import day_date
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _streams = itertools.count()
 _alias: ContextVar[str] = ContextVar("alias", default=DEFAULT_DB_ALIAS)
 
@@ -113,6 +116,12 @@ def flow(sql: str, params: Sequence[Any] = (), size: int = 2000) -> Iterator[lis
         found = raw.stream(sql, params, binary=True, size=size)
         while chunk := list(itertools.islice(found, size)):
             yield chunk
+
+
+def stream_of(query: QuerySet[Any, Any], size: int = 2000) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query of columns as the database's driver makes them, one by one."""
+    text, params = query.query.get_compiler(using=query.db).as_sql()
+    return stream(text, params, size)
 
 
 @contextmanager
@@ -226,6 +235,26 @@ def epoch_column(column: str) -> str:
     if is_postgres():
         return f"EXTRACT(EPOCH FROM {column})::bigint"
     return f"CAST(strftime('%%s', {column}) AS INTEGER)"
+
+
+def instant_column(name: str) -> Func:
+    """An instant as a value that `Instants` turns back; cheaper to fetch than a time."""
+    if not is_postgres():
+        return Cast(name, TextField())
+    micros = "(EXTRACT(EPOCH FROM %(expressions)s) * 1000000)::bigint"
+    return Func(name, template=micros, output_field=BigIntegerField())
+
+
+class Instants(dict[Any, datetime]):
+    """Instants by what `instant_column` gave, each made once."""
+
+    def __missing__(self, value: Any) -> datetime:
+        if isinstance(value, int):
+            when = EPOCH + timedelta(microseconds=value)
+        else:
+            when = datetime.fromisoformat(value).replace(tzinfo=UTC)
+        self[value] = when
+        return when
 
 
 def instant_param(when: datetime) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from devices.readings import DeviceInfo, RegisterRead
@@ -43,3 +45,28 @@ def kept(known: dict[tuple[object, ...], T], key: tuple[object, ...], made: T) -
         known.clear()
     known[key] = made
     return made
+
+
+def devices_of_names(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """The devices [low, high) of each name, where those of one stand together."""
+    high = 0
+    for _, group in groupby(names):
+        low, high = high, high + sum(1 for _ in group)
+        yield low, high
+
+
+def stretches(names: Sequence[str]) -> Iterator[tuple[int, int, bool]]:
+    """The same, those that have a name each put together, as they are told by the flag."""
+    if names and names[0] and len(set(names)) == len(names):
+        yield 0, len(names), True
+        return
+    alone = 0  # the first of those that have a name each
+    for low, high in devices_of_names(names):
+        if high - low == 1 and names[low]:
+            continue
+        if alone < low:
+            yield alone, low, True
+        yield low, high, False
+        alone = high
+    if alone < len(names):
+        yield alone, len(names), True

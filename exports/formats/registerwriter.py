@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, localcontext
-from itertools import groupby
 from operator import attrgetter
 from typing import Any, BinaryIO, ClassVar
 
@@ -18,17 +17,20 @@ from devices.readings import (
     REGISTER_CLASSES,
     DeviceInfo,
     Frame,
-    Ints,
     RegisterRead,
     RegisterValue,
     status_conflict,
 )
+from devices.rosters import column_of
 from devices.storedreads import StoredRead, StoredReads
-from exports.formats.alike import MOST, AlikeReads
+from exports.formats.alike import AlikeReads
+from exports.formats.alikelines import Columns
+from exports.formats.amounts import Amounts
 from exports.formats.context import SUMS, ZERO, Tally, WriteContext
-from exports.formats.decimals import DECIMALS, Bytes, plain_cells
+from exports.formats.decimals import DECIMALS
 from exports.formats.issues import FormatError, refusal
-from exports.formats.registerparts import Chosen, Part, kept
+from exports.formats.linecells import Cells
+from exports.formats.registerparts import Chosen, Part, devices_of_names, kept, stretches
 from exports.formats.registers import (
     LINE_ENDS,
     VALUE_WIDTH,
@@ -50,7 +52,7 @@ from exports.formats.shapes import (
     Shaper,
     estimated_of,
 )
-from exports.formats.stamps import Clock, NotPlain
+from exports.formats.stamps import Clock
 from exports.formats.text import ROUNDING
 
 SEVERAL = 64  # reads that are handed on together: few enough to stay in the cache
@@ -73,6 +75,7 @@ class FrameWriter:
     """One frame on its way out."""
 
     format: ClassVar[str]
+    of_device: ClassVar[Mapping[str, str]]  # fields that depend on the device: which of its own
     twice: ClassVar[str]  # code of the refusal of two rows with one key
     width: ClassVar[int] = VALUE_WIDTH  # of a plain number, before `cells` makes a cell of it
 
@@ -120,11 +123,19 @@ class FrameWriter:
         return shaper.shape(estimated_of(written), warnings)
 
     def device_values(self, device: DeviceInfo) -> Mapping[str, Any]:
-        """The fields that depend on the device."""
-        raise NotImplementedError
+        """The fields that depend on the device, see `of_device`."""
+        return {name: getattr(device, own) for name, own in self.of_device.items()}
+
+    def device_columns(self, column: Columns) -> Mapping[str, Sequence[Any]]:
+        """The same of many devices, a column a field."""
+        return {name: column(own) for name, own in self.of_device.items()}
 
     def extra_pieces(self, device: DeviceInfo) -> Sequence[str]:
         """Pieces beyond those of the plans."""
+        return ()
+
+    def extra_columns(self, column: Columns) -> Sequence[Sequence[str]]:
+        """The same of many devices, a column a piece."""
         return ()
 
     def read_values(self, read: RegisterRead, clock: Clock) -> Mapping[str, Any]:
@@ -154,9 +165,9 @@ class FrameWriter:
             for text in texts
         ]
 
-    def count_cells(self, counts: Ints) -> Sequence[Bytes]:
-        """The cells of numbers in units of the last decimal, see `cells`: (k, n) as k of (n, w)."""
-        return plain_cells(counts)  # type: ignore[return-value]
+    def amount_cells(self, amounts: Amounts) -> Sequence[Cells]:
+        """The cells of plain numbers, see `cells`: a column for each of the values."""
+        return amounts.plain()
 
     def takes_alike(self) -> bool:
         """Whether each read is written for what it is, whichever else the meter has."""
@@ -171,25 +182,21 @@ class FrameWriter:
     # --- the frame ------------------------------------------------------------------------------
     def write(self, frame: Frame, out: BinaryIO) -> None:
         """All of it. FormatError if the run stops at a refusal."""
-        names = [device.meter_number for device in frame.devices]
-        if names != sorted(names):
+        names = column_of(frame.devices, "meter_number")
+        if list(names) != sorted(names):
             raise ValueError("devices are not sorted by meter_number")
         self.out, self.texts = out, []
-        alike = AlikeReads(self)
         stored = frame.reads.texts if isinstance(frame.reads, StoredReads) else None
-        if stored is not None and not self.takes_alike():
-            stored = None
-        for name, group in groupby(enumerate(frame.devices), key=lambda pair: pair[1].meter_number):
-            devices = list(group)
-            if stored is not None and name and len(devices) == 1:
-                [(index, device)] = devices
-                if alike.take(name, index, device, stored.get(index, [])):
-                    if alike.count >= MOST:
-                        self._alike(frame, alike)
-                    continue
-            self._alike(frame, alike)
-            self._plainly(frame, name, devices)
-        self._alike(frame, alike)
+        if stored is not None and self.takes_alike():
+            alike = AlikeReads(self, frame, stored)
+            for low, high, alone in stretches(names):
+                if alone:
+                    alike.write(low, high)
+                else:
+                    self.one(frame, low, high)
+        else:
+            for low, high in devices_of_names(names):
+                self.one(frame, low, high)
         self.tally.add("reads", self.reads)
         self.tally.add("estimated", self.estimated)
         with localcontext(SUMS):
@@ -197,27 +204,20 @@ class FrameWriter:
             self.tally.add("demand", sum(self.amounts[DEMAND], ZERO))
         self._hand_on()
 
+    def put(self, text: bytes) -> None:
+        """Write what has been made by now, then this."""
+        self._hand_on()
+        self.out.write(text)
+
     def _hand_on(self) -> None:
         self.out.write("".join(self.texts).encode())
         self.texts.clear()
 
-    def _alike(self, frame: Frame, alike: AlikeReads) -> None:
-        """Write what has been put off; one by one where it cannot be written together."""
-        if not alike.count:
-            return
-        self._hand_on()
-        try:
-            for text in alike.texts():
-                self.out.write(text)
-        except (NotPlain, FormatError):
-            meters = alike.meters
-            alike.clear()
-            for name, index, device in meters:
-                self._plainly(frame, name, [(index, device)])
-
-    def _plainly(self, frame: Frame, name: str, devices: Sequence[tuple[int, DeviceInfo]]) -> None:
-        """One meter, kept only if all of it can be written."""
+    def one(self, frame: Frame, low: int, high: int) -> None:
+        """One meter, these devices', kept only if all of it can be written."""
         part = Part()
+        devices = [(index, frame.devices[index]) for index in range(low, high)]
+        name = devices[0][1].meter_number
         try:
             if not name:
                 raise FormatError(self.twice, "meter number is empty")

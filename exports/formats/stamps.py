@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
-import numpy.typing as npt
 
+from devices.readings import Ints
+from exports.formats.eights import Bytes
 from exports.formats.iso import stamp_of
 from exports.formats.issues import refusal
 from exports.formats.kinds import Kind
+from exports.formats.linecells import Cells
 from exports.formats.zones import zone_of
 
 MINUTE = timedelta(minutes=1)
-_STORED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-Bytes = npt.NDArray[np.uint8]
+_STORED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 KEPT = 1 << 16  # instants of a zone that are remembered
 _ISO = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 _LOCAL = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)")
@@ -143,36 +144,43 @@ class Clock(dict[datetime | None, tuple[str, ...]]):
         return cells
 
 
-class NotPlain(ValueError):
-    """A text that is not written as our store writes an instant."""
-
-
-class InstantTexts(dict[str, int]):
-    """Instants as the store has them, each with its place in the columns of a clock's cells."""
+class InstantTexts(dict[bytes, int]):
+    """Instants as the store has them, each with its place in the columns of a clock's cells; -1
+    for a text that is not written as the store writes one."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
         self.rows: list[tuple[str, ...]] = []
-        self.tables: list[Bytes] = []
+        self.columns: list[Cells] = []
 
-    def __missing__(self, text: str) -> int:
+    def __missing__(self, text: bytes) -> int:
         if not _STORED.fullmatch(text):
-            raise NotPlain(text)
-        cells = self.clock[datetime.fromisoformat(text)]
+            return -1
+        try:
+            instant = datetime.fromisoformat(text.decode())
+        except ValueError:
+            return -1  # not in the calendar
+        cells = self.clock[instant]
         place = self[text] = len(self.rows)
         self.rows.append(cells)
         return place
 
-    def cells(self, texts: Sequence[str]) -> list[Bytes]:
-        """The cells of some instants, a column each: (n, w). NotPlain, FormatError."""
+    def places(self, texts: Bytes) -> Ints:
+        """The places of some texts, (…, w) as (…). FormatError."""
         if len(self.rows) > KEPT:
             self.clear()
-            self.rows, self.tables = [], []
-        places = np.fromiter(map(self.__getitem__, texts), np.int64, len(texts))
-        if not self.tables or len(self.tables[0]) < len(self.rows):
-            self.tables = [texts_column(column) for column in zip(*self.rows, strict=True)]
-        return [table[places] for table in self.tables]
+            self.rows, self.columns = [], []
+        every = texts.view(f"S{texts.shape[-1]}").ravel().tolist()
+        found = np.fromiter(map(self.__getitem__, every), np.int64, len(every))
+        return found.reshape(texts.shape[:-1])
+
+    def tables(self) -> list[Cells]:
+        """The cells of a clock at these places, a column each."""
+        if not self.columns or len(self.columns[0].rows) < len(self.rows):
+            columns = zip(*self.rows, strict=True)
+            self.columns = [Cells.filled(texts_column(column)) for column in columns]
+        return self.columns
 
 
 def texts_column(texts: Sequence[str], width: int = 0) -> Bytes:

@@ -31,6 +31,11 @@ class _Stays:
         for place, (device, start, end) in enumerate(zip(*columns, strict=True)):
             self.of.setdefault(device, []).append((place, start, end))
 
+    def whole(self, device: int) -> int | None:
+        """The stay of a device that has one alone, of the whole period."""
+        mine = self.of[device]
+        return mine[0][0] if len(mine) == 1 and mine[0][1:] == self.borders else None
+
     def at(self, device: int, time: datetime, closed: bool, margin: int = 0) -> Iterator[int]:
         """The stays that an instant falls in: start ≤ time < end (`closed`: ≤ end).
 
@@ -61,6 +66,9 @@ def reads(part: Part, scope: Scope) -> StoredReads:
         closed=scope.reads_at_end,
         horizon=scope.number,
     ).items():
+        if (place := stays.whole(device)) is not None:
+            found[place] = mine  # asked for by the borders of such a stay
+            continue
         for read in mine:
             for place in stays.at(device, read.time, scope.reads_at_end, scope.margin):
                 found.setdefault(place, []).append(read)

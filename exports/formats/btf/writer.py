@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from devices.readings import DeviceInfo, Ints, RegisterRead, RegisterValue, status_letter
+from devices.readings import RegisterRead, RegisterValue, status_letter
+from exports.formats.amounts import Amounts
 from exports.formats.btf.tables import (
     BTFM,
     BTFR,
@@ -26,8 +27,8 @@ from exports.formats.btf.tables import (
     btf,
 )
 from exports.formats.context import Tally, WriteContext
-from exports.formats.decimals import Bytes, fixed_cells
 from exports.formats.issues import refusal
+from exports.formats.linecells import Cells
 from exports.formats.registers import multiplier_of, number_key
 from exports.formats.registerwriter import FrameWriter
 from exports.formats.shapes import Plan, Shape, Shaper, estimated_of, slot_of
@@ -85,6 +86,10 @@ class BtfWriter(FrameWriter):
     """A read is one BTFM and its BTFRs; they get their numbers on the way out."""
 
     format = "btf"
+    of_device = {
+        **{name: name for name in ("meter_number", "service_point_id", "account_id", "device_id")},
+        **{"group": "bill_cycle", "device_class": "device_class"},
+    }
     twice = "BTF01"
     width = WIDTH + 1  # with sign and point; `cells` tells what fits
 
@@ -130,8 +135,8 @@ class BtfWriter(FrameWriter):
             cells.append(number.zfill(WIDTH))
         return cells
 
-    def count_cells(self, counts: Ints) -> Sequence[Bytes]:
-        return fixed_cells(counts, self.point)  # type: ignore[return-value]
+    def amount_cells(self, amounts: Amounts) -> Sequence[Cells]:
+        return amounts.fixed(self.point)
 
     def register_values(
         self, read: RegisterRead, value: RegisterValue
@@ -152,16 +157,6 @@ class BtfWriter(FrameWriter):
             "quality": status_letter(value.status),
             "source": value.source or read.source,
         }, divisor
-
-    def device_values(self, device: DeviceInfo) -> Mapping[str, Any]:
-        return {
-            "meter_number": device.meter_number,
-            "service_point_id": device.service_point_id,
-            "account_id": device.account_id,
-            "device_id": device.device_id,
-            "group": device.bill_cycle,
-            "device_class": device.device_class,
-        }
 
     def read_values(self, read: RegisterRead, clock: Clock) -> Mapping[str, Any]:
         time = clock.local(read.time)

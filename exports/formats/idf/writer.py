@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from devices.readings import DeviceInfo, RegisterRead, RegisterValue, status_letter
+from exports.formats.alikelines import Columns
 from exports.formats.idf.tables import (
     CLASSES,
     DETAIL,
@@ -38,6 +39,12 @@ def peak_clock(zone: str) -> Clock:
 
 class IdfWriter(FrameWriter):
     format = "idf"
+    of_device = {
+        "meter_id": "meter_number",
+        "service_point_id": "service_point_id",
+        "account_id": "account_id",
+        "route_id": "bill_cycle",
+    }
     twice = "IDF01"
 
     def clock(self, zone: str) -> Clock:
@@ -83,17 +90,12 @@ class IdfWriter(FrameWriter):
             "read_method": METHODS.get(source) or METHOD_OF_TYPE.get(read.read_type, "R"),
         }, divisor
 
-    def device_values(self, device: DeviceInfo) -> Mapping[str, Any]:
-        return {
-            "meter_id": device.meter_number,
-            "service_point_id": device.service_point_id,
-            "account_id": device.account_id,
-            "route_id": device.bill_cycle,
-        }
-
     def extra_pieces(self, device: DeviceInfo) -> Sequence[str]:
         """What RegisterChannelID takes of the meter."""
         return channel_ends(device.meter_number)
+
+    def extra_columns(self, column: Columns) -> Sequence[Sequence[str]]:
+        return list(zip(*map(channel_ends, column("meter_number")), strict=True))
 
     def read_values(self, read: RegisterRead, clock: Clock) -> Mapping[str, Any]:
         time = clock.local(read.time)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from devices.readings import FLOWS, DeviceInfo, RegisterRead, RegisterValue
+from exports.formats.alikelines import Columns
 from exports.formats.csvtext import guarded
 from exports.formats.quality import worst
 from exports.formats.rde.tables import (
@@ -41,6 +42,13 @@ class RowKey(NamedTuple):
 
 class WideWriter(RdeWriter):
     """Profile wide. A register's place is its row, its rate's block and its class's cell."""
+
+    of_device = {
+        "MeterNumber": "meter_number",
+        "ServicePointID": "service_point_id",
+        "AccountID": "account_id",
+        "FunctionalGroup": "bill_cycle",
+    }
 
     def plans_of(self, options: Mapping[str, Any]) -> Sequence[Plan]:
         return [Plan(WIDE.columns, device=WIDE_DEVICE, read=WIDE_READ, slots=SLOTS, delimiter=",")]
@@ -116,15 +124,16 @@ class WideWriter(RdeWriter):
         return values, divisor
 
     def device_values(self, device: DeviceInfo) -> Mapping[str, Any]:
-        texts = {
-            "MeterNumber": device.meter_number,
-            "ServicePointID": device.service_point_id,
-            "AccountID": device.account_id,
-            "FunctionalGroup": device.bill_cycle,
-        }
+        texts = super().device_values(device)
         if not self.ctx.options["formula_guard"]:
             return texts
         return {name: guarded(text) for name, text in texts.items()}
+
+    def device_columns(self, column: Columns) -> Mapping[str, Sequence[Any]]:
+        columns = super().device_columns(column)
+        if not self.ctx.options["formula_guard"]:
+            return columns
+        return {name: list(map(guarded, texts)) for name, texts in columns.items()}
 
     def read_values(self, read: RegisterRead, clock: Clock) -> Mapping[str, Any]:
         return {

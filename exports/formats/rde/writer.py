@@ -91,6 +91,15 @@ class RdeWriter(FrameWriter):
 class LongWriter(RdeWriter):
     """Profile long: a row a register."""
 
+    of_device = {
+        "DeviceID": "device_id",
+        "MeterNumber": "meter_number",
+        "SerialNumber": "serial_number",
+        "ServicePointID": "service_point_id",
+        "AccountID": "account_id",
+        "FunctionalGroup": "bill_cycle",
+    }
+
     def plans_of(self, options: Mapping[str, Any]) -> Sequence[Plan]:
         own = ("ReadID",)
         return [
@@ -135,16 +144,6 @@ class LongWriter(RdeWriter):
             "QualityCodes": codes_text(value.status),
             "Source": value.source or read.source,
         }, divisor
-
-    def device_values(self, device: DeviceInfo) -> Mapping[str, Any]:
-        return {
-            "DeviceID": device.device_id,
-            "MeterNumber": device.meter_number,
-            "SerialNumber": device.serial_number,
-            "ServicePointID": device.service_point_id,
-            "AccountID": device.account_id,
-            "FunctionalGroup": device.bill_cycle,
-        }
 
     def read_values(self, read: RegisterRead, clock: Clock) -> Mapping[str, Any]:
         return {

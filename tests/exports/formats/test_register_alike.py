@@ -2,18 +2,20 @@
 
 import io
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from devices.readings import Frame, MeterData, RegisterRead
 from devices.storedreads import HEAD_FIELDS, Head, StoredRead, StoredReads, encode
 from exports.formats import get
-from exports.formats.alike import AlikeReads
+from exports.formats.alike import AlikeReads, Block, Made
+from exports.formats.amounts import Amounts
 from exports.formats.base import FormatError, Tally
-from exports.formats.decimals import counts_of, fixed_cells, plain_cells
+from exports.formats.linecells import Cells, Lines
 from exports.formats.registers import number_text
 from tests.exports.formats.register_cases import METER, PEAK, TOTAL, april
 from tests.exports.formats.register_strategies import DEVICES, meters_reads, numbers
@@ -93,11 +95,21 @@ ON_ERROR = ["stop", "skip_meter"]
 
 def test_reads_that_are_alike_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    texts = AlikeReads.texts
-    monkeypatch.setattr(AlikeReads, "texts", lambda self: asked.append(self.count) or texts(self))
+    made = AlikeReads._made
+
+    def counted(self: AlikeReads, block: Block) -> Made:
+        found = made(self, block)
+        asked.append(len(block.reads) - len(found.odd))
+        return found
+
+    monkeypatch.setattr(AlikeReads, "_made", counted)
+    peaks = [
+        replace_value(PEAK, PEAK.value, PEAK.peak_time.astimezone(zone))
+        for zone in (None, UTC, timezone(timedelta(hours=10)))
+    ]
     meters = [
-        MeterData(METER._replace(meter_number=f"M{n}"), reads=(april(TOTAL, PEAK),))
-        for n in range(3)
+        MeterData(METER._replace(meter_number=f"M{n}"), reads=(april(TOTAL, peak),))
+        for n, peak in enumerate(peaks)
     ]
     for code in ("btf", "idf", "rde"):
         plain, together = both(code, meters)
@@ -135,23 +147,70 @@ def test_a_text_that_is_odd_is_written_as_its_value_is(old: str, new: str) -> No
     assert made[0] == made[1] or not plain
 
 
+def read_amounts(texts: list[str]) -> Amounts:
+    """The numbers of some texts that stand in quotes among others."""
+    room = "x" * 16
+    joined = room + "".join(f'{text}"{room}' for text in texts)
+    sizes = np.array([[len(text) for text in texts]])
+    starts = 16 + np.cumsum(sizes + 17, axis=1) - sizes - 17
+    return Amounts.read(np.frombuffer(joined.encode("latin-1"), np.uint8), starts, sizes)
+
+
+def texts_of(cells: Cells, count: int) -> list[str]:
+    """Cells one by one."""
+    found = []
+    for row in range(count):
+        text = cells.rows[row].tobytes()
+        found.append(text[: len(text) if cells.sizes is None else cells.sizes[row]].decode())
+    return found
+
+
 @given(st.lists(PLAIN, min_size=1, max_size=20))
 def test_numbers_are_read_and_written_on_arrays_as_one_by_one(values: list[Decimal]) -> None:
-    counts = counts_of(map(str, values))
-    if counts is None:
-        assert any("E" in str(value) for value in values)
-        return
-    assert counts.tolist() == [int(value.scaleb(4)) for value in values]
-    cells = plain_cells(counts[None])[0]
-    texts = [row.tobytes().replace(b"\0", b"").decode() for row in cells]
-    assert texts == [number_text(value) for value in values]
-    for point, width in ((True, 16), (False, 16)):
-        fixed = [row.tobytes().decode() for row in fixed_cells(counts[None], point)[0]]
+    amounts = read_amounts(list(map(str, values)))
+    odd = ["E" in str(value) for value in values]
+    assert amounts.fine[0].tolist() == [not one for one in odd]
+    amounts = amounts.take(amounts.fine[0])
+    values = [value for value, one in zip(values, odd, strict=True) if not one]
+    assert amounts.counts()[0].tolist() == [int(value.scaleb(4)) for value in values]
+    assert texts_of(amounts.plain()[0], len(values)) == [number_text(value) for value in values]
+    for point in (True, False):
         wanted = [f"{value:.4f}" if point else f"{value:.4f}".replace(".", "") for value in values]
-        assert fixed == [text.zfill(width) for text in wanted]
+        fixed = texts_of(amounts.fixed(point)[0], len(values))
+        assert fixed == [text.zfill(16) for text in wanted]
 
 
-@pytest.mark.parametrize("text", ["", "-1", "1.", ".5", "1.2.3", "1e3", "1 ", "1.23456", "1" * 12])
+ODD = [
+    "",
+    "-1",
+    "1.",
+    ".5",
+    "1.2.3",
+    "1e3",
+    "1 ",
+    "1.23456",
+    "1" * 12,
+    "1" * 16,
+    "00.5",
+    "1/5",
+    ":",
+]
+
+
+@pytest.mark.parametrize("text", [*ODD, "12/5", "1.5:", "\xff1", "1..5", "0" * 16, ".", "1" * 40])
 def test_numbers_that_are_not_plain_are_not_taken(text: str) -> None:
-    assert counts_of(["12.5", text]) is None
-    assert counts_of([text]) is None
+    assert read_amounts(["12.5", text, "7"]).fine.tolist() == [[True, False, True]]
+
+
+@given(st.lists(st.lists(st.binary(max_size=9), min_size=3, max_size=3), min_size=1, max_size=9))
+def test_cells_of_any_size_are_put_side_by_side(rows: list[list[bytes]]) -> None:
+    rows = [[cell.replace(b"\0", b"") for cell in row] for row in rows]
+    columns = [
+        Cells.filled(np.array(column, "S9").view(np.uint8).reshape(-1, 9))
+        for column in zip(*rows, strict=True)
+    ]
+    lines = Lines([Cells.fixed(b"<"), *columns], len(rows))
+    ends = np.cumsum(lines.sizes)
+    made = np.zeros(int(ends[-1]), np.uint8)
+    lines.put(made, ends - lines.sizes)
+    assert made.tobytes() == b"".join(b"<" + b"".join(row) for row in rows)
