@@ -29,7 +29,7 @@ from exports.formats.shapes import Shape
 if TYPE_CHECKING:
     from exports.formats.registerwriter import FrameWriter
 
-MOST = 500  # reads of one block
+MOST = 1000  # reads of one block
 _time = attrgetter("time")
 
 

@@ -33,11 +33,20 @@ def last_apart(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bytes]]:
 
 
 class Cells(NamedTuple):
-    """Where the cells of lines stand. Shapes: `starts` and `ends` (n lines, c cells)."""
+    """Where the cells of lines stand: the lines (n,), the commas between their cells (n, c - 1)."""
 
     data: npt.NDArray[np.uint8]
-    starts: Ints
+    firsts: Ints
+    commas: Ints
     ends: Ints
+
+    def starts_of(self, cell: int) -> Ints:
+        """Where a cell begins in each line."""
+        return self.commas[:, cell - 1] + 1 if cell else self.firsts
+
+    def ends_of(self, cell: int) -> Ints:
+        """Where it ends."""
+        return self.commas[:, cell] if cell < self.commas.shape[1] else self.ends
 
 
 def cells_found(block: bytes, cells: int) -> Cells | None:
@@ -52,12 +61,7 @@ def cells_found(block: bytes, cells: int) -> Cells | None:
     of_line = commas.reshape(len(ends), cells - 1)
     if not ((of_line[:, 0] >= firsts) & (of_line[:, -1] < ends)).all():
         return None
-    ends = ends - (data[ends - 1] == 13)
-    return Cells(
-        data,
-        np.concatenate([firsts[:, None], of_line + 1], axis=1),
-        np.concatenate([of_line, ends[:, None]], axis=1),
-    )
+    return Cells(data, firsts, of_line, ends - (data[ends - 1] == 13))
 
 
 def rows_of(block: bytes) -> Iterator[list[str]]:

@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from exports.formats.btf.tables import BTFR, EXPLICIT, LENGTH, SEQUENCE
 from exports.formats.decimals import DECIMALS
+from exports.formats.eights import all_digits, digits_number, rows_at, word, words_at
 
-POINT, ZERO, BLANK = 46, 48, 32
+POINT, ZERO = 46, 48
+BLANKS = word(b" " * 8)
+FOUR = word(b"\xff" * 4)  # of the first bytes of a word
 
 
 def _place(name: str) -> slice:
@@ -54,29 +57,33 @@ class Seen:
 
     def _rows(self, rows: Rows) -> bool:
         """Records of the right length; False, and nothing counted, if one is not plain."""
+        data, at = rows.ravel(), np.arange(len(rows)) * rows.shape[1]
         first = self.counts["lines"] + 1
-        digits = rows[:, SEQUENCE].astype(np.int64) - ZERO
-        powers = 10 ** np.arange(digits.shape[1] - 1, -1, -1)
-        numbers = np.arange(first, first + len(rows))
-        if ((digits < 0) | (digits > 9)).any() or (digits @ powers != numbers).any():
+        digits = words_at(data, at + SEQUENCE.start)
+        last = rows[:, SEQUENCE.stop - 1].astype(np.int64) - ZERO
+        if not (all_digits(digits) & (last >= 0) & (last <= 9)).all():
             return False
-        kinds = np.ascontiguousarray(rows[:, :4]).view("S4").ravel()
-        registers = rows[kinds == b"BTFR"]
-        classes = np.ascontiguousarray(registers[:, CLASS]).view("S4").ravel()
-        values = registers[:, VALUE]
+        if (digits_number(digits) * 10 + last != np.arange(first, first + len(rows))).any():
+            return False
+        words = words_at(data, at) & FOUR
+        registers = words == word(b"BTFR")
+        of_registers = at[registers]
+        classes = words_at(data, of_registers + CLASS.start) & FOUR
         sums = {}
         for name in self.totals:
-            mine = values[np.char.rstrip(classes) == name.encode()]
-            total = _total(mine[(mine != BLANK).any(axis=1)])
+            mine = of_registers[classes == word(name.ljust(4).encode())]
+            total = _total(rows_at(data, mine + VALUE.start, VALUE.stop - VALUE.start))
             if total is None:
                 return False
             sums[name] = total
         for name, total in sums.items():
             self.totals[name] += Decimal(total).scaleb(-DECIMALS)
-        letters = registers[:, QUALITY.start]
+        letters = data[of_registers + QUALITY.start]
         self.counts["lines"] += len(rows)
-        self.counts["estimated"] += int(np.isin(letters, (ord("E"), ord("V"))).sum())
+        self.counts["BTFR"] += len(of_registers)
+        self.counts["estimated"] += int(((letters == ord("E")) | (letters == ord("V"))).sum())
         self.counts["missing"] += int((letters == ord("M")).sum())
+        kinds = words[~registers].astype("<u4").view("S4")
         for kind, count in zip(*np.unique(kinds, return_counts=True), strict=True):
             self.counts[kind.decode("latin-1")] += int(count)
         return True
@@ -99,14 +106,16 @@ class Seen:
 
 
 def _total(values: Rows) -> int | None:
-    """The sum of plain values in units of the last decimal; None if one is not plain."""
+    """The sum of plain values in units of the last decimal, blank ones aside; None if one is not
+    plain."""
+    values = values[(values.view("<u8") != BLANKS).any(axis=1)]
     if not len(values):
         return 0
     at = values.shape[1] - DECIMALS - 1
     if (values[:, at] == POINT).all():
         values = np.delete(values, at, axis=1)
     digits = values - np.uint8(ZERO)
-    if (digits > 9).any():
+    if digits.max() > 9:
         return None
     powers = 10 ** np.arange(digits.shape[1] - 1, -1, -1)
     return int(digits.sum(axis=0, dtype=np.int64) @ powers)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from decimal import Decimal
-from operator import ne
 
 import numpy as np
 
-from exports.formats.decimals import DECIMALS, middles, spans_read
+from devices.readings import Ints
+from exports.formats.decimals import DECIMALS, spans_read
+from exports.formats.eights import Bytes, Flags, byte_first, word, words_at
 from exports.formats.rde.tables import NAMES
+from exports.formats.registers import VALUE_WIDTH
 from exports.formats.secondlook import Cells, cells_found, rows_of
 
 CLASS, VALUE, QUALITY = map(NAMES.index, ("RegisterClass", "Value", "Quality"))
-LETTERS = np.arange(3)
+MASKS = np.array([word(b"\xff" * size) for size in range(9)])
+POINT = ord(".")
 OF_READ = slice(1, 9)  # DeviceID to ReadTime
 
 
@@ -40,37 +43,28 @@ class Seen:
 
     def _rows(self, block: bytes, found: Cells) -> bool:
         """Rows by their columns; False, and nothing counted, if one is not plain."""
-        data, starts, ends = found
-        kinds = data[starts[:, 0, None] + np.arange(5)]
-        length = ends - starts
-        if (kinds != np.frombuffer(b"RDED,", np.uint8)).any() or (length[:, QUALITY] != 1).any():
+        data, letters = found.data, found.data[found.starts_of(QUALITY)]
+        whole = found.ends_of(QUALITY) - found.starts_of(QUALITY) == 1
+        if (words_at(data, found.firsts) & MASKS[5] != word(b"RDED,")).any() or not whole.all():
             return False
-        points = np.flatnonzero(data == ord("."))
-        words = (
-            np.where(length[:, CLASS] == 3, 1, 0)[:, None] * data[starts[:, CLASS, None] + LETTERS]
-        )
+        classes = words_at(data, found.starts_of(CLASS)) & MASKS[4]
+        starts, sizes = found.starts_of(VALUE), found.ends_of(VALUE) - found.starts_of(VALUE)
         sums = {}
         for name in self.totals:
-            mine = (words == np.frombuffer(name.encode(), np.uint8)).all(axis=1)
-            mine &= length[:, VALUE] > 0
-            first, last = starts[mine, VALUE], ends[mine, VALUE]
-            middle = middles(first, last, points)
-            if middle is None:
+            mine = np.flatnonzero((classes == word(f"{name},".encode())) & (sizes > 0))
+            total = _total(data, starts[mine], sizes[mine])
+            if total is None:
                 return False
-            counts, plain = spans_read(data, first, middle, last, DECIMALS)
-            if not plain.all():
-                return False
-            sums[name] = int(counts.sum())
+            sums[name] = total
         for name, total in sums.items():
             self.totals[name] += Decimal(total).scaleb(-DECIMALS)
-        letters = data[starts[:, QUALITY]]
         self.counts["rows"] += len(letters)
-        self.counts["estimated"] += int(np.isin(letters, (ord("E"), ord("V"))).sum())
+        self.counts["estimated"] += int(((letters == ord("E")) | (letters == ord("V"))).sum())
         self.counts["missing"] += int((letters == ord("M")).sum())
-        first, last = starts[:, OF_READ.start].tolist(), ends[:, OF_READ.stop - 1].tolist()
-        reads = [self.read, *map(block.__getitem__, map(slice, first, last))]
-        self.counts["reads"] += sum(map(ne, reads[1:], reads))
-        self.read = reads[-1]
+        first, last = found.starts_of(OF_READ.start), found.ends_of(OF_READ.stop - 1)
+        self.counts["reads"] += block[first[0] : last[0]] != self.read
+        self.counts["reads"] += int(np.count_nonzero(_others(data, first, last - first)))
+        self.read = block[first[-1] : last[-1]]
         return True
 
     def _lines(self, block: bytes) -> None:
@@ -86,3 +80,24 @@ class Seen:
             self.counts["missing"] += row[QUALITY] == "M"
             if row[VALUE] and row[CLASS] in self.totals:
                 self.totals[row[CLASS]] += Decimal(row[VALUE])
+
+
+def _total(data: Bytes, starts: Ints, sizes: Ints) -> int | None:
+    """The sum of numbers in units of the last decimal; None if one is not plain."""
+    if sizes.max(initial=0) > VALUE_WIDTH:
+        return None
+    place = byte_first(words_at(data, starts), POINT)
+    more = byte_first(words_at(data, starts + 8), POINT)
+    place = np.minimum(place + np.where(place == 8, more, 0), sizes)
+    counts, plain = spans_read(data, starts, starts + place, starts + sizes, DECIMALS)
+    return int(counts.sum()) if plain.all() else None
+
+
+def _others(data: Bytes, starts: Ints, sizes: Ints) -> Flags:
+    """Which texts, but for the first, are not the one before them."""
+    found = sizes[1:] != sizes[:-1]
+    for at in range(0, int(sizes.max()), 8):
+        words = words_at(data, np.minimum(starts + at, len(data) - 8))
+        mask = MASKS[np.clip(sizes[1:] - at, 0, 8)]
+        found |= ((words[1:] ^ words[:-1]) & mask) != 0
+    return found  # type: ignore[no-any-return]
