@@ -35,7 +35,7 @@ encode = msgspec.json.Encoder(decimal_format="string").encode
 heads_decode = msgspec.json.Decoder(Head).decode
 values_decode = msgspec.json.Decoder(list[RegisterValue]).decode
 HEAD_FIELDS = Head.__struct_fields__
-_ID = ',"read_id":"'
+_ID = '"read_id":"'
 
 
 class StoredRead(NamedTuple):
@@ -64,6 +64,10 @@ class StoredRead(NamedTuple):
             revision=self.revision,
             **{name: getattr(head, name) for name in HEAD_FIELDS},
         )
+
+    def has_id(self) -> bool:
+        """Whether it states the read's id."""
+        return _ID in self.head
 
     def head_key(self) -> tuple[object, ...]:
         """What the head is known by, but for the read's id."""

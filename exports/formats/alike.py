@@ -66,7 +66,8 @@ class AlikeReads:
         reads: list[StoredRead] = []
         owners: list[int] = []
         for index in range(low, high):
-            if mine := self._written(self.stored.get(index)):
+            mine = self.stored.get(index)
+            if mine and (mine := self._written(mine)):
                 reads += mine
                 owners += [index] * len(mine)
                 if len(reads) >= MOST:
@@ -75,16 +76,13 @@ class AlikeReads:
         if reads:
             self._block(Block(reads, np.array(owners)))
 
-    def _written(self, reads: Sequence[StoredRead] | None) -> Sequence[StoredRead]:
+    def _written(self, reads: list[StoredRead]) -> list[StoredRead]:
         """A device's reads that are written, in the file's order."""
-        if not reads:
-            return ()
-        if len(reads) > 1:
-            apart = len(set(map(_time, reads))) == len(reads)
-            reads = sorted(reads, key=_time if apart else stored_order)
         types = self.writer.read_types
-        if all(stored.read_type in types for stored in reads):
-            return reads
+        if len(reads) == 1:
+            return reads if reads[0].read_type in types else []
+        apart = len(set(map(_time, reads))) == len(reads)
+        reads = sorted(reads, key=_time if apart else stored_order)
         return [stored for stored in reads if stored.read_type in types]
 
     def _block(self, block: Block) -> None:
@@ -187,9 +185,8 @@ class AlikeReads:
         zones = [zone] if zone else column("time_zone")
         reads = [block.reads[place] for place in places.tolist()]
         first = reads[0]
-        if zones.count(zones[0]) == len(zones) and all(
-            stored.head == first.head and stored.read_type == first.read_type for stored in reads
-        ):
+        heads = [(stored.head, stored.read_type) for stored in reads]
+        if zones.count(zones[0]) == len(zones) and heads.count(heads[0]) == len(heads):
             yield self._shape(kind, first), zones[0], np.arange(len(reads))
             return
         found: dict[tuple[int, str], tuple[Shape | None, list[int]]] = {}

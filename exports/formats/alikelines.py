@@ -117,20 +117,23 @@ class Pieces:
 
     def _heads(self) -> tuple[list[list[list[str]]], Any]:
         """The texts of the different heads, and which of them each read has."""
-        first = self.reads[0]
-        keys = [stored.head_key() for stored in self.reads]
-        places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-        if len(places) == 1:
-            return [self.writer.head_parts(first, keys[0], self.zone)], np.zeros(1, np.int64)
-        samples = dict(zip(reversed(keys), reversed(self.reads), strict=True))
-        made = [self.writer.head_parts(samples[key], key, self.zone) for key in places]
-        return made, np.array([places[key] for key in keys], np.int64)
+        keys: list[tuple[object, ...]] = [stored[:4] for stored in self.reads]
+        samples = dict(zip(keys, self.reads, strict=True))
+        if len(samples) > 1:  # they may differ in their ids alone
+            known = {key: stored.head_key() for key, stored in samples.items()}
+            keys = list(map(known.__getitem__, keys))
+            samples = dict(zip(keys, self.reads, strict=True))
+        made = [self.writer.head_parts(samples[key], self.zone) for key in samples]
+        if len(samples) == 1:
+            return made, np.zeros(1, np.int64)
+        places = {key: place for place, key in enumerate(samples)}
+        return made, np.array(list(map(places.__getitem__, keys)), np.int64)
 
     def _owns(self) -> list[list[list[str]]]:
         """The texts of what differs from read to read; one for all where nothing does."""
         if not any(plan.runs[OWN] for plan in self.writer.plans):
             return []
-        if not any(stored.parted()[1] for stored in self.reads):
+        if not any(stored.has_id() for stored in self.reads):
             return [self.writer.own_parts(self.reads[0].bare())]
         return [self.writer.own_parts(stored.bare()) for stored in self.reads]
 

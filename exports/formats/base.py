@@ -38,6 +38,7 @@ __all__ = [
     "refusal",
 ]
 
+COPIED = 1 << 20  # bytes at a time
 Table = list[tuple[str, ...]]
 # The channels of the device with this id (of the kind that the reader's options name, see
 # `Format.order`), eras oldest first; None when the device is unknown. Readers ask it only where
@@ -201,7 +202,7 @@ class Format:
                     self.write_frame(frame, ctx, body, tally)
                 body.seek(0)
                 self.begin(ctx, out, tally)
-                shutil.copyfileobj(body, out)
+                shutil.copyfileobj(body, out, COPIED)
         else:
             self.begin(ctx, out, tally)
             for frame in frames:

@@ -305,11 +305,9 @@ class FrameWriter:
             self.clocks[zone] = self.clock(zone)
         return self.clocks[zone]
 
-    def head_parts(
-        self, stored: StoredRead, head: tuple[object, ...], zone: str
-    ) -> list[list[str]]:
-        """The texts of a stored read's head, the same for all of this head."""
-        key = (zone, *head)
+    def head_parts(self, stored: StoredRead, zone: str) -> list[list[str]]:
+        """The texts of a stored read's head, but for its id."""
+        key = (zone, *stored.head_key())
         if key not in self.heads:
             values = self.read_values(stored.bare(), self.clock_of(zone))
             kept(self.heads, key, self._parts("read", values))

@@ -185,5 +185,9 @@ class InstantTexts(dict[bytes, int]):
 
 def texts_column(texts: Sequence[str], width: int = 0) -> Bytes:
     """ASCII texts as rows of bytes, (n, w), filled up with NUL."""
+    sizes = set(map(len, texts))
+    if len(sizes) == 1 and (size := sizes.pop()) and size >= width:
+        joined = np.frombuffer("".join(texts).encode("ascii"), np.uint8)
+        return joined.reshape(len(texts), size).copy()
     found = np.array(texts, f"S{width}" if width else "S")
     return found.view(np.uint8).reshape(len(texts), -1)

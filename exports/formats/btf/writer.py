@@ -27,6 +27,7 @@ from exports.formats.btf.tables import (
     btf,
 )
 from exports.formats.context import Tally, WriteContext
+from exports.formats.eights import Bytes, rows_put
 from exports.formats.issues import refusal
 from exports.formats.linecells import Cells
 from exports.formats.registers import multiplier_of, number_key
@@ -35,6 +36,8 @@ from exports.formats.shapes import Plan, Shape, Shaper, estimated_of, slot_of
 from exports.formats.stamps import Clock
 
 WIDTH = 16  # of a value
+FOUR = 10_000
+DIGITS = np.array([f"{number:04}" for number in range(FOUR)], "S4").view("<u4")
 FIELDS = {field.name: field for field in BTFR[IMPLIED].fields}
 
 
@@ -53,21 +56,25 @@ class Numbered(io.RawIOBase):
         whole = len(data) - len(data) % self.size
         self.rest = data[whole:]
         if whole:
-            self._records(np.frombuffer(data[:whole], np.uint8).reshape(-1, self.size).copy())
+            self._records(np.frombuffer(data[:whole], np.uint8).copy())
         return len(data)
 
-    def _records(self, records: Any) -> None:
-        first, self.lines = self.lines + 1, self.lines + len(records)
+    def _records(self, data: Bytes) -> None:
+        first, self.lines = self.lines + 1, self.lines + len(data) // self.size
         if self.lines > MOST_LINES:
             raise btf("BTF04")
         numbers = np.arange(first, self.lines + 1)
-        digits = SEQUENCE.stop - SEQUENCE.start
-        for place in range(digits):
-            power = 10 ** (digits - 1 - place)
-            records[:, SEQUENCE.start + place] = ord("0") + numbers // power % 10
-        data = records.tobytes()
-        self.crc = zlib.crc32(data, self.crc)
-        self.out.write(data)
+        upper, low = numbers // FOUR, numbers % FOUR
+        cells = np.empty((len(numbers), 3), "<u4")
+        cells[:, 0], cells[:, 1], cells[:, 2] = (
+            DIGITS[upper // FOUR],
+            DIGITS[upper % FOUR],
+            DIGITS[low],
+        )
+        digits = cells.view(np.uint8)[:, SEQUENCE.start - SEQUENCE.stop :]
+        rows_put(data, np.arange(len(numbers)) * self.size + SEQUENCE.start, digits)
+        self.crc = zlib.crc32(data.data, self.crc)
+        self.out.write(data.data)
 
 
 def ascii_text(text: str) -> str:
