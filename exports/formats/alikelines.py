@@ -18,6 +18,7 @@ from exports.formats.layout import Field
 from exports.formats.linecells import Cells, Lines
 from exports.formats.shapes import OWN, Plan, Shape
 from exports.formats.stamps import texts_column
+from exports.formats.storedstamps import StoredStamps
 
 if TYPE_CHECKING:
     from exports.formats.registerwriter import FrameWriter
@@ -39,12 +40,13 @@ class Group:
     def read(self, writer: FrameWriter) -> Flags:
         """Look at values and peak times; which reads are plain. FormatError of a peak time."""
         self.clock = writer.clock_of(self.zone)
+        self.texts = StoredStamps.of(self.clock)
         self.amounts = self.spans.amounts(self.quick.places, self.rows)
         fine: Any = self.amounts.fine.all(axis=0)
         self.peaked = [place for place in self.quick.peaked if place in self.kind.peaks]
         if self.peaked:
             stamps = self.spans.stamps(self.peaked, self.rows)
-            self.stamps = self.clock.texts.places(stamps)
+            self.stamps = self.texts.places(stamps)
             fine = fine & (self.stamps >= 0).all(axis=0)
         return fine  # type: ignore[no-any-return]
 
@@ -81,7 +83,7 @@ class Group:
         for place in self.quick.peaked:
             if place in self.kind.peaks:
                 at = next(rows)
-                yield from (table.take(at) for table in self.clock.texts.tables())
+                yield from (table.take(at) for table in self.texts.tables())
             else:
                 yield from (Cells.fixed(cell.encode()) for cell in self.clock[None])
 

@@ -15,9 +15,9 @@ from devices.readings import Ints
 from devices.storedreads import Alike
 from exports.formats.amounts import WIDTH, Amounts
 from exports.formats.eights import Bytes, Flags, byte_first, rows_at, words_at
+from exports.formats.storedstamps import SHORT, STAMP
 
 QUOTE = ord('"')
-SHORT, STAMP = len("2025-12-14T05:45:00Z"), len("2025-12-14T05:45:00-06:00")
 ROOM = 24  # bytes read beyond a place
 
 

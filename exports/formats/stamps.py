@@ -9,19 +9,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import numpy as np
 
-from devices.readings import Ints
 from exports.formats.eights import Bytes
 from exports.formats.iso import stamp_of
 from exports.formats.issues import refusal
 from exports.formats.kinds import Kind
-from exports.formats.linecells import Cells
 from exports.formats.zones import zone_of
 
 MINUTE = timedelta(minutes=1)
-_STORED = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
 KEPT = 1 << 16  # instants of a zone that are remembered
 _ISO = re.compile(rb"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?")
 _LOCAL = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)")
@@ -127,7 +125,7 @@ class Clock(dict[datetime | None, tuple[str, ...]]):
         super().__init__()
         self.zone = zone_of(zone)
         self.puts = puts
-        self.texts = InstantTexts(self)
+        self.stored: Any = None  # see `storedstamps`
 
     def local(self, instant: datetime) -> datetime:
         """The instant in this zone; FMT01 for a naive one."""
@@ -142,45 +140,6 @@ class Clock(dict[datetime | None, tuple[str, ...]]):
             self.clear()
         self[instant] = cells
         return cells
-
-
-class InstantTexts(dict[bytes, int]):
-    """Instants as the store has them, each with its place in the columns of a clock's cells; -1
-    for a text that is not written as the store writes one."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self.clock = clock
-        self.rows: list[tuple[str, ...]] = []
-        self.columns: list[Cells] = []
-
-    def __missing__(self, text: bytes) -> int:
-        if not _STORED.fullmatch(text):
-            return -1
-        try:
-            instant = datetime.fromisoformat(text.decode())
-        except ValueError:
-            return -1  # not in the calendar
-        cells = self.clock[instant]
-        place = self[text] = len(self.rows)
-        self.rows.append(cells)
-        return place
-
-    def places(self, texts: Bytes) -> Ints:
-        """The places of some texts, (…, w) as (…). FormatError."""
-        if len(self.rows) > KEPT:
-            self.clear()
-            self.rows, self.columns = [], []
-        every = texts.view(f"S{texts.shape[-1]}").ravel().tolist()
-        found = np.fromiter(map(self.__getitem__, every), np.int64, len(every))
-        return found.reshape(texts.shape[:-1])
-
-    def tables(self) -> list[Cells]:
-        """The cells of a clock at these places, a column each."""
-        if not self.columns or len(self.columns[0].rows) < len(self.rows):
-            columns = zip(*self.rows, strict=True)
-            self.columns = [Cells.filled(texts_column(column)) for column in columns]
-        return self.columns
 
 
 def texts_column(texts: Sequence[str], width: int = 0) -> Bytes:

@@ -17,6 +17,8 @@ from exports.formats.amounts import Amounts
 from exports.formats.base import FormatError, Tally
 from exports.formats.linecells import Cells, Lines
 from exports.formats.registers import number_text
+from exports.formats.stamps import Clock, Instant
+from exports.formats.storedstamps import StoredStamps
 from tests.exports.formats.register_cases import METER, PEAK, TOTAL, april
 from tests.exports.formats.register_strategies import DEVICES, meters_reads, numbers
 from tests.exports.formats.register_tools import context
@@ -214,3 +216,34 @@ def test_cells_of_any_size_are_put_side_by_side(rows: list[list[bytes]]) -> None
     made = np.zeros(int(ends[-1]), np.uint8)
     lines.put(made, ends - lines.sizes)
     assert made.tobytes() == b"".join(b"<" + b"".join(row) for row in rows)
+
+
+MINUTES = [f"2026-01-01T{n // 60:02}:{n % 60:02}:00Z".encode() for n in range(200)]
+TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2050, 1, 1)).map(  # noqa: DTZ001
+    lambda time: time.replace(microsecond=0).isoformat().encode()
+)
+WRITTEN = st.one_of(
+    st.sampled_from(MINUTES),
+    st.builds(lambda time: time[:-2] + b"00Z", TIMES),
+    st.builds(lambda time, zone: time + zone, TIMES, st.sampled_from([b"Z", b"+05:45", b"-06:00"])),
+)
+NOT_WRITTEN = [
+    *(b"2026-13-01T00:00:00Z", b"2026-02-30T00:00:00Z", b"2026-00-10T00:00:00Z"),
+    *(b"2026-01-32T00:00:00Z", b"2026-01-10T24:00:00Z", b"2026-01-10T10:60:00Z"),
+    *(b"2026/01/10T10:00:00Z", b"2026-01-10 10:00:00Z", b"2026-01-1:T10:00:00Z", b""),
+    *(b"2026-01-10T10:00:00Zabcde", b"2026-01-10T10:00:00z", b"2026-01-10T10.00:00Z"),
+]
+
+
+@given(st.lists(st.lists(st.one_of(WRITTEN, WRITTEN, st.sampled_from(NOT_WRITTEN)), min_size=1)))
+def test_instants_are_looked_up_as_they_are_read(blocks: list[list[bytes]]) -> None:
+    found = StoredStamps(Clock("America/Chicago", [lambda time: Instant().put(time, "", 0)]))
+    for texts in blocks:
+        rows = np.array(texts, "S25").view(np.uint8).reshape(-1, 25)
+        places = found.places(rows)
+        assert [place < 0 for place in places] == [text in NOT_WRITTEN for text in texts]
+        for text, place in zip(texts, places.tolist(), strict=True):
+            if place >= 0:
+                written = texts_of(found.tables()[0].take(np.array([place])), 1)
+                instant = datetime.fromisoformat(text.decode())
+                assert datetime.fromisoformat(written[0]) == instant
