@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 
@@ -26,15 +27,31 @@ class _Stays:
 
     def __init__(self, part: Part, scope: Scope) -> None:
         self.borders = scope.first, scope.last
-        self.of: dict[int, list[tuple[int, int, int]]] = {}
-        columns = (part.device.tolist(), part.start.tolist(), part.end.tolist())
-        for place, (device, start, end) in enumerate(zip(*columns, strict=True)):
-            self.of.setdefault(device, []).append((place, start, end))
+        self.part = part
+        self.devices: list[int] = list(dict.fromkeys(part.device.tolist()))
 
-    def whole(self, device: int) -> int | None:
-        """The stay of a device that has one alone, of the whole period."""
-        mine = self.of[device]
-        return mine[0][0] if len(mine) == 1 and mine[0][1:] == self.borders else None
+    @cached_property
+    def of(self) -> dict[int, list[tuple[int, int, int]]]:
+        """Place, start and end of each, by device."""
+        found: dict[int, list[tuple[int, int, int]]] = {}
+        columns = (self.part.device, self.part.start, self.part.end)
+        for place, (device, *ends) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            found.setdefault(device, []).append((place, *ends))
+        return found
+
+    @cached_property
+    def whole(self) -> dict[int, int]:
+        """The places of devices that have one stay alone, of the whole period."""
+        part, (first, last) = self.part, self.borders
+        if len(self.devices) == len(part.device) and bool(
+            ((part.start == first) & (part.end == last)).all()
+        ):
+            return dict(zip(self.devices, range(len(self.devices)), strict=True))
+        return {
+            device: mine[0][0]
+            for device, mine in self.of.items()
+            if len(mine) == 1 and mine[0][1:] == self.borders
+        }
 
     def at(self, device: int, time: datetime, closed: bool, margin: int = 0) -> Iterator[int]:
         """The stays that an instant falls in: start ≤ time < end (`closed`: ≤ end).
@@ -60,14 +77,14 @@ def reads(part: Part, scope: Scope) -> StoredReads:
     stays, margin = _Stays(part, scope), timedelta(seconds=scope.margin)
     found: dict[int, list[StoredRead]] = {}
     for device, mine in journal.registers_stored(
-        list(stays.of),
+        stays.devices,
         instant(scope.first) - margin,
         instant(scope.last) + margin,
         closed=scope.reads_at_end,
         horizon=scope.number,
     ).items():
-        if (place := stays.whole(device)) is not None:
-            found[place] = mine  # asked for by the borders of such a stay
+        if device in stays.whole:
+            found[stays.whole[device]] = mine  # asked for by the borders of such a stay
             continue
         for read in mine:
             for place in stays.at(device, read.time, scope.reads_at_end, scope.margin):
@@ -83,7 +100,7 @@ def _billed(part: Part, scope: Scope, rule: Billing) -> StoredReads:
     """
     stays, (before, after) = _Stays(part, scope), rule.window
     stored = journal.registers_stored(
-        list(stays.of),
+        stays.devices,
         instant(scope.first) - before,
         instant(scope.last) + after,
         read_types=rule.read_types,

@@ -96,8 +96,11 @@ def _total(data: Bytes, starts: Ints, sizes: Ints) -> int | None:
 def _others(data: Bytes, starts: Ints, sizes: Ints) -> Flags:
     """Which texts, but for the first, are not the one before them."""
     found = sizes[1:] != sizes[:-1]
-    for at in range(0, int(sizes.max()), 8):
+    least, most = int(sizes.min()), int(sizes.max())
+    for at in range(0, most, 8):
         words = words_at(data, np.minimum(starts + at, len(data) - 8))
-        mask = MASKS[np.clip(sizes[1:] - at, 0, 8)]
-        found |= ((words[1:] ^ words[:-1]) & mask) != 0
+        other = words[1:] ^ words[:-1]
+        if at + 8 > least:
+            other &= MASKS[np.clip(sizes[1:] - at, 0, 8)]
+        found |= other != 0
     return found  # type: ignore[no-any-return]
