@@ -157,23 +157,22 @@ class AlikeReads:
         while len(left):
             learned = not known
             kind = known.pop() if known else self.alikes.learn(block.reads[left[0]].values)
-            spans = texts.apart(kind, left) if kind else None
-            if kind is None or spans is None or (learned and not spans.fine[0]):
+            spans, rows = texts.apart(kind, left) if kind else (None, left[:0])
+            if learned and not (len(rows) and rows[0] == 0):
                 if kind is not None:
                     kinds.remove(kind)  # it cannot be taken apart by what it is known by
                 strange.append(int(left[0]))
                 left = left[1:]
                 continue
-            rows = np.flatnonzero(spans.fine)
-            if not len(rows):
+            if kind is None or spans is None or not len(rows):
                 continue
             kinds.append(kinds.pop(kinds.index(kind)))  # the last one is tried first
-            mine, left = left[rows], left[~spans.fine]
+            mine, left = left[rows], np.delete(left, rows)
             for shape, zone, some in self._shapes(block, kind, mine):
                 if shape is None:
                     strange += mine[some].tolist()
                 elif shape.rows:
-                    groups.append(Group(shape, zone, kind, spans, rows[some], mine[some]))
+                    groups.append(Group(shape, zone, kind, spans, some, mine[some]))
         return groups, np.array(strange, np.int64)
 
     def _shapes(

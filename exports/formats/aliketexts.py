@@ -22,13 +22,12 @@ ROOM = 24  # bytes read beyond a place
 
 
 class Spans(NamedTuple):
-    """Texts of a kind, one after the other in `data`. Where the values and peak times of its places
-    stand and how long they are, by place, (n,); which of the texts are of the kind."""
+    """Where the values and peak times of texts of a kind stand in `data`, and how long they are, by
+    place, (n,)."""
 
     data: Bytes
     values: dict[int, tuple[Ints, Ints]]
     peaks: dict[int, tuple[Ints, Ints]]
-    fine: Flags
 
     def amounts(self, places: Sequence[int], rows: Ints) -> Amounts:
         """The values of these places, of some of the texts."""
@@ -58,41 +57,49 @@ class Texts:
         self.sizes = np.fromiter(map(len, texts), np.int64, len(texts))
         self.ends = np.cumsum(self.sizes)
         self.bytes = joined.encode() if joined.isascii() else b""
+        self.data = np.frombuffer(self.bytes, np.uint8)
 
-    def apart(self, kind: Alike, rows: Ints) -> Spans:
-        """Those of these rows, as of this kind."""
+    def apart(self, kind: Alike, rows: Ints) -> tuple[Spans, Ints]:
+        """Those of these rows that are of this kind, and which of the rows they are."""
         most = len(kind.after) + sum(
             len(slot.before) + (WIDTH if slot.is_value else STAMP) for slot in kind.slots
         )
         # Where a text is not of the kind, the places run on into what follows it.
-        data = np.frombuffer(self.bytes + bytes(most + ROOM), np.uint8)
-        spans = Spans(data, {}, {}, np.full(len(rows), bool(self.bytes)))
-        if not self.bytes:
-            return spans
-        at = (self.ends - self.sizes)[rows]
+        if len(self.data) < len(self.bytes) + most + ROOM:
+            self.data = np.frombuffer(self.bytes + bytes(most + ROOM), np.uint8)
+        found = np.arange(len(rows) if self.bytes else 0)
+        while True:
+            spans = Spans(self.data, {}, {})
+            same = self._walked(kind, rows[found], spans)
+            if same is None:
+                return spans, found
+            found = found[same]
+
+    def _walked(self, kind: Alike, rows: Ints, spans: Spans) -> Flags | None:
+        """Fill the spans of some texts; None, or which go on like the kind where not all do."""
+        data, at = self.data, (self.ends - self.sizes)[rows]
         for slot in kind.slots:
-            at = _passed(spans, at, slot.before)
+            if (same := _all_have(data, at, slot.before)) is not None:
+                return same
+            at = at + len(slot.before)
             if slot.is_value:
                 first = byte_first(words_at(data, at), QUOTE)
                 more = byte_first(words_at(data, at + 8), QUOTE)
                 size = first + np.where(first == 8, more, 0)
                 spans.values[slot.place] = (at, size)
-                at = at + size
             else:
                 size = np.where(data[at + SHORT] == QUOTE, SHORT, STAMP)
                 spans.peaks[slot.place] = (at, size)
-                at = at + size
-            if not spans.fine.any():
-                return spans
-        at = _passed(spans, at, kind.after)
-        np.logical_and(spans.fine, at == self.ends[rows], out=spans.fine)
-        return spans
+            at = at + size
+        if (same := _all_have(data, at, kind.after)) is not None:
+            return same
+        same = at + len(kind.after) == self.ends[rows]
+        return None if same.all() else same
 
 
-def _passed(spans: Spans, at: Ints, text: bytes) -> Ints:
-    """Behind a text that has to stand there."""
-    found = rows_at(spans.data, at, len(text))
-    if found.tobytes() != text * len(at):
-        same = (found == np.frombuffer(text, np.uint8)).all(axis=1)
-        np.logical_and(spans.fine, same, out=spans.fine)
-    return at + len(text)
+def _all_have(data: Bytes, at: Ints, text: bytes) -> Flags | None:
+    """None where this text stands at all of these places, else at which it does."""
+    found = rows_at(data, at, len(text))
+    if found.tobytes() == text * len(at):
+        return None
+    return (found == np.frombuffer(text, np.uint8)).all(axis=1)  # type: ignore[no-any-return]
