@@ -19,6 +19,7 @@ from exports.formats.storedstamps import SHORT, STAMP
 
 QUOTE = ord('"')
 ROOM = 24  # bytes read beyond a place
+BEHIND = "\0" * 8192  # enough for what most kinds of texts run on
 
 
 class Spans(NamedTuple):
@@ -53,11 +54,10 @@ class Texts:
     """Some texts as bytes."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        joined = "".join(texts)
+        joined = "".join([*texts, BEHIND])
         self.sizes = np.fromiter(map(len, texts), np.int64, len(texts))
         self.ends = np.cumsum(self.sizes)
-        self.bytes = joined.encode() if joined.isascii() else b""
-        self.data = np.frombuffer(self.bytes, np.uint8)
+        self.data = np.frombuffer(joined.encode() if joined.isascii() else b"", np.uint8)
 
     def apart(self, kind: Alike, rows: Ints) -> tuple[Spans, Ints]:
         """Those of these rows that are of this kind, and which of the rows they are."""
@@ -65,9 +65,11 @@ class Texts:
             len(slot.before) + (WIDTH if slot.is_value else STAMP) for slot in kind.slots
         )
         # Where a text is not of the kind, the places run on into what follows it.
-        if len(self.data) < len(self.bytes) + most + ROOM:
-            self.data = np.frombuffer(self.bytes + bytes(most + ROOM), np.uint8)
-        found = np.arange(len(rows) if self.bytes else 0)
+        missing = int(self.ends[-1]) + most + ROOM - len(self.data)
+        plain = len(self.data) > 0
+        if plain and missing > 0:
+            self.data = np.append(self.data, np.zeros(missing, np.uint8))
+        found = np.arange(len(rows) if plain else 0)
         while True:
             spans = Spans(self.data, {}, {})
             same = self._walked(kind, rows[found], spans)

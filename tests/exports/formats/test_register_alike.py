@@ -119,6 +119,32 @@ def test_reads_that_are_alike_are_written_together(monkeypatch: pytest.MonkeyPat
     assert asked == [3, 3, 3]
 
 
+def test_reads_that_say_nothing_but_their_ids_keep_them() -> None:
+    meters = [
+        MeterData(
+            METER._replace(meter_number=f"M{n}"),
+            reads=(RegisterRead(PEAK.peak_time, "SR", (TOTAL,), read_id=f"{n + 1}"),),
+        )
+        for n in range(3)
+    ]
+    plain, together = both("rde", meters)
+    assert together == plain
+
+
+def test_many_kinds_of_reads_and_odd_ones_keep_their_order() -> None:
+    amounts = [Decimal(n).scaleb(-3) if n % 7 else -Decimal(n) for n in range(120)]
+    meters = [
+        MeterData(
+            METER._replace(meter_number=f"M{n:03}"),
+            reads=(april(*[replace_value(TOTAL, amount, None)] + [PEAK] * (n % 5 > 1)),),
+        )
+        for n, amount in enumerate(amounts, start=1)
+    ]
+    for code in ("btf", "idf", "rde"):
+        plain, together = both(code, meters)
+        assert together == plain
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
