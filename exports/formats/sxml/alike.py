@@ -20,10 +20,11 @@ import numpy as np
 from msgspec import structs
 
 from devices.readings import DeviceInfo, Ints, RegisterRead, RegisterValue
-from devices.storedreads import Alike, Alikes, StoredRead, StoredReads
+from devices.storedreads import StoredRead, StoredReads
 from exports.formats.decimals import DECIMALS, NEWLINE, counts_of, plain_cells
 from exports.formats.iso import stamp_of
 from exports.formats.registerparts import kept
+from exports.formats.sxml.kinds import Kind, Kinds
 from exports.formats.sxml.registers import Registers, read_order
 from exports.formats.sxml.run import Run, Sums
 from exports.formats.sxml.tables import COUNT, REGISTER_READ
@@ -103,7 +104,7 @@ class AlikeReads:
     def __init__(self, run: Run, devices: Sequence[DeviceInfo]) -> None:
         self.run = run
         self.devices = devices
-        self.alikes = Alikes()
+        self.kinds = Kinds()
         self.shapes: dict[tuple[object, ...], Shape | None] = {}
         self.heads: dict[tuple[object, ...], bytes | None] = {}
         self.stamps: dict[str, Stamps] = {}
@@ -152,11 +153,11 @@ class AlikeReads:
                 continue
             if not (billed or ctx.start <= read.time < ctx.end):
                 continue
-            match = self.alikes.match(read.values)
+            match = self.kinds.match(read.values)
             if match is None:
                 return None
-            alike, groups = match
-            shape, head = self._shape(alike, zone), self._head(device, read, zone)
+            kind, groups = match
+            shape, head = self._shape(kind, zone), self._head(device, read, zone)
             if shape is None or head is None or (read.read_type, read.time) in keys:
                 return None
             if shape.template:
@@ -184,39 +185,39 @@ class AlikeReads:
         number = registers.read_id(stored.read_type, stored.time, own)
         return made % b"%d" % number if number <= COUNT.high else None
 
-    def _shape(self, alike: Alike, zone: str) -> Shape | None:
-        key = (alike, zone)
+    def _shape(self, kind: Kind, zone: str) -> Shape | None:
+        key = (kind, zone)
         if key not in self.shapes:
             try:
                 if zone not in self.stamps:
                     self.stamps[zone] = Stamps(zone)
-                kept(self.shapes, key, self._made(alike, zone))
+                kept(self.shapes, key, self._made(kind, zone))
             except ValueError:  # the declared way tells of which meter
                 kept(self.shapes, key, None)
         return self.shapes[key]
 
-    def _made(self, alike: Alike, zone: str) -> Shape | None:
+    def _made(self, kind: Kind, zone: str) -> Shape | None:
         """The shape of such reads; None if they cannot be told by a template."""
         remove = self.run.ctx.options["remove_multiplier"]
-        if remove and any(value.multiplier is not None for value in alike.values):
+        if remove and any(value.multiplier is not None for value in kind.values):
             return None
-        given = [(value.value is not None) is (n in alike.amounts) and
-                 (value.peak_time is not None) is (n in alike.peaks)
-                 for n, value in enumerate(alike.values)]  # fmt: skip
+        given = [(value.value is not None) is (n in kind.amounts) and
+                 (value.peak_time is not None) is (n in kind.peaks)
+                 for n, value in enumerate(kind.values)]  # fmt: skip
         if not all(given) or len(given) >= _PLACES:
             return None
-        if not all(1 <= value.occurrence <= 99 for value in alike.values):
+        if not all(1 <= value.occurrence <= 99 for value in kind.values):
             return None
         sums, stamps = Sums(), self.stamps[zone]
         registers = Registers(self.run, "", zone, sums)
-        read = RegisterRead(_FIRST, "", tuple(map(_marked, range(len(given)), alike.values)))
+        read = RegisterRead(_FIRST, "", tuple(map(_marked, range(len(given)), kind.values)))
         grouped = list(registers.grouped(read))
         text = b"".join(line for key, own in grouped for line in registers.register(key, own))
         if registers.warnings or registers.unsupported:
             return None
-        of_value = {_amount(n, alike.values[n]): group for n, group in alike.amounts.items()}
+        of_value = {_amount(n, kind.values[n]): group for n, group in kind.amounts.items()}
         marks = {str(amount).encode(): group for amount, group in of_value.items()}
-        times = {stamps.of(_time(n)): group for n, group in alike.peaks.items()}
+        times = {stamps.of(_time(n)): group for n, group in kind.peaks.items()}
         fixed, slots, last = [], [], 0
         for mark in _MARK.finditer(text):
             group = times.get(mark[2]) if mark[1] is None else marks.get(mark[1])
@@ -239,8 +240,8 @@ class AlikeReads:
         return Shape(
             template if text else b"",
             slots,
-            sorted(set(used) & set(alike.amounts.values())),
-            sorted(set(slots) & set(alike.peaks.values())),
+            sorted(set(used) & set(kind.amounts.values())),
+            sorted(set(slots) & set(kind.peaks.values())),
             totals["SUM"],
             totals["MAX"],
             falling,
