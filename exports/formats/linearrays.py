@@ -9,9 +9,10 @@ from typing import BinaryIO
 import numpy as np
 
 from devices.readings import Ints
+from exports.formats.eights import Bytes, Words, words_of
 from exports.formats.issues import ReadReport
 from exports.formats.text import TextLine, text_pieces
-from exports.formats.words import FIRST, ROOM, Bytes, WordArray, words_of
+from exports.formats.words import FIRST, ROOM
 
 COMMA, NEWLINE, RETURN = 44, 10, 13
 
@@ -26,7 +27,7 @@ class LineArrays:
     offset: int
     text: bytes
     data: Bytes
-    words: WordArray
+    words: Words
     starts: Ints
     ends: Ints
     commas: Ints

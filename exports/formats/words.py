@@ -10,13 +10,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from devices.readings import Ints
+from exports.formats.eights import (
+    ONES,
+    TOPS,
+    ZEROS,
+    Bytes,
+    Flags,
+    Words,
+    digits_joined,
+    word,
+)
 
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
-WordArray = npt.NDArray[np.uint64]
 SIZE = 8
 POINT = 46
 POWERS = 10 ** np.arange(19, dtype=np.int64)
@@ -26,27 +32,16 @@ ROOM = bytes(2 * SIZE)
 FIRST = len(ROOM)  # where a text begins
 
 
-def _word(byte: int) -> np.uint64:
-    return np.uint64(int.from_bytes(bytes([byte]) * SIZE, "little"))
-
-
 # By size: the bits of the last so many bytes of a word.
 _LAST = np.array([(1 << 64) - (1 << 8 * (SIZE - n)) for n in range(SIZE + 1)], np.uint64)
-_ZEROS, _TOP, _OVER_NINE = _word(ord("0")), _word(0x80), _word(0x80 - 10)
-_PAIRS = np.uint64(0x000000FF000000FF)
-_HIGH, _LOW = np.uint64(1000000 << 32 | 100), np.uint64(10000 << 32 | 1)
+_OVER_NINE = word(bytes([0x80 - 10]) * SIZE)
 _ODD, _BITS = np.uint64(0x9E3779B97F4A7C15), (np.uint64(64 - BITS), np.uint64((1 << BITS) - 1))
-_POINTS, _ONES = _word(POINT), _word(1)
+_POINTS = word(bytes([POINT]) * SIZE)
 _ONE, _SEVEN = np.uint64(1), np.uint64(7)
-_EIGHT, _SIXTEEN, _HALF, _TEN = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(10)
+_EIGHT, _HALF = np.uint64(8), np.uint64(32)
 
 
-def words_of(data: Bytes) -> WordArray:
-    """The word that begins at each byte of a text with room; not a copy."""
-    return np.ndarray((len(data) - SIZE + 1,), "<u8", data.data, 0, (1,))
-
-
-def digits_read(words: WordArray, ends: Ints, sizes: Ints) -> tuple[Ints, Flags]:
+def digits_read(words: Words, ends: Ints, sizes: Ints) -> tuple[Ints, Flags]:
     """The numbers of so many digits that end before `ends`; and which of them are such numbers.
 
     Of none or more than 16 digits none is.
@@ -61,12 +56,11 @@ def digits_read(words: WordArray, ends: Ints, sizes: Ints) -> tuple[Ints, Flags]
     return found.astype(np.int64), fine
 
 
-def _eight(found: WordArray, sizes: Ints) -> tuple[WordArray, Flags]:
-    """The numbers at the end of words: a digit a byte, then pairs of them, then fours, then all."""
-    digits = (found ^ _ZEROS) & _LAST[sizes]
-    good = ((digits + _OVER_NINE) | digits) & _TOP == 0
-    digits = digits * _TEN + (digits >> _EIGHT)
-    return ((digits & _PAIRS) * _HIGH + (digits >> _SIXTEEN & _PAIRS) * _LOW) >> _HALF, good
+def _eight(found: Words, sizes: Ints) -> tuple[Words, Flags]:
+    """The numbers at the end of words."""
+    digits = (found ^ ZEROS) & _LAST[sizes]
+    good = ((digits + _OVER_NINE) | digits) & TOPS == 0
+    return digits_joined(digits), good
 
 
 class Numbers(NamedTuple):
@@ -84,13 +78,13 @@ class Numbers(NamedTuple):
         return self.counts * POWERS[steps], fine
 
 
-def numbers_read(data: Bytes, words: WordArray, starts: Ints, ends: Ints) -> Numbers:
+def numbers_read(data: Bytes, words: Words, starts: Ints, ends: Ints) -> Numbers:
     """The numbers at [start, end) of a text."""
     sizes = ends - starts
     found = words[ends - SIZE] & _LAST[np.minimum(sizes, SIZE)]
     # The byte of the first point is marked by its highest bit; what stands before moves over it.
     marks = found ^ _POINTS
-    marks = (marks - _ONES) & ~marks & _TOP
+    marks = (marks - ONES) & ~marks & TOPS
     point = marks & (~marks + _ONE)
     pointed = point > 0
     below = (point >> _SEVEN) - _ONE
@@ -105,7 +99,7 @@ def numbers_read(data: Bytes, words: WordArray, starts: Ints, ends: Ints) -> Num
     return made
 
 
-def _long(data: Bytes, words: WordArray, starts: Ints, ends: Ints) -> Numbers:
+def _long(data: Bytes, words: Words, starts: Ints, ends: Ints) -> Numbers:
     """The same of numbers that are longer than a word: what is on each side of the point."""
     points = np.append(np.flatnonzero(data == POINT), len(data))
     middles = np.minimum(points[np.searchsorted(points, starts)], ends)
@@ -118,7 +112,7 @@ def _long(data: Bytes, words: WordArray, starts: Ints, ends: Ints) -> Numbers:
     return Numbers(counts, decimals, fine)
 
 
-def span_words(words: WordArray, starts: Ints, ends: Ints, most: int) -> list[WordArray]:
+def span_words(words: Words, starts: Ints, ends: Ints, most: int) -> list[Words]:
     """Spans as their sizes and so many words: columns that are equal where the spans are, and only
     there if none has more bytes."""
     sizes = ends - starts
@@ -131,7 +125,7 @@ def span_words(words: WordArray, starts: Ints, ends: Ints, most: int) -> list[Wo
     return [sizes.astype(np.uint64), *found, *found[-1:] * (most - count)]
 
 
-def changes(columns: Sequence[WordArray]) -> Flags:
+def changes(columns: Sequence[Words]) -> Flags:
     """Whether texts differ from those before them, (n,); the first does."""
     found = np.zeros(len(columns[0]), np.bool_)
     found[:1] = True
@@ -144,8 +138,8 @@ class Found(NamedTuple):
     """Texts looked up: the value of each, -1 where it is not known; the words and hash by which."""
 
     values: Ints
-    words: Sequence[WordArray]
-    mixed: WordArray
+    words: Sequence[Words]
+    mixed: Words
 
 
 class WordTable:
@@ -157,7 +151,7 @@ class WordTable:
         self.values = np.zeros(16, np.int64)
         self.size = 0
 
-    def find(self, words: Sequence[WordArray]) -> Found:
+    def find(self, words: Sequence[Words]) -> Found:
         """The values of some texts: the first word of each, the second, and so on."""
         mixed = np.zeros(len(words[0]), np.uint64)
         for one in words:
@@ -171,7 +165,7 @@ class WordTable:
             values[rest[same]] = self.values[found[same]]
         return Found(values, words, mixed)
 
-    def _look(self, words: Sequence[WordArray], slots: Ints) -> tuple[Ints, Flags]:
+    def _look(self, words: Sequence[Words], slots: Ints) -> tuple[Ints, Flags]:
         """What is in some slots, and whether it is these texts."""
         found = self.slots[slots].astype(np.int64)
         same: Flags = found >= 0
@@ -191,7 +185,7 @@ class WordTable:
             )
             left, given = np.delete(left, free), np.delete(given, free)
 
-    def _put(self, slots: Ints, words: Sequence[WordArray], values: Ints) -> None:
+    def _put(self, slots: Ints, words: Sequence[Words], values: Ints) -> None:
         last = self.size + len(slots)
         while last > len(self.values):
             self.texts = np.concatenate([self.texts, self.texts], axis=1)
@@ -202,15 +196,15 @@ class WordTable:
         self.size = last
 
 
-def _upper(mixed: WordArray) -> Ints:
+def _upper(mixed: Words) -> Ints:
     return (mixed >> _BITS[0]).astype(np.int64)
 
 
-def _lower(mixed: WordArray) -> Ints:
+def _lower(mixed: Words) -> Ints:
     return (mixed & _BITS[1]).astype(np.int64)
 
 
-def alike(words: Sequence[WordArray], places: Ints) -> list[Ints]:
+def alike(words: Sequence[Words], places: Ints) -> list[Ints]:
     """Some texts by what they say: the places of each text, rising."""
     if not len(places):
         return []

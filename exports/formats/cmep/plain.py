@@ -19,9 +19,10 @@ import numpy.typing as npt
 from devices.readings import Ints, Masks, Status, identifier_fault
 from exports.formats.cmep.parse import HEADER, SCALE, YEAR_3000, Amount, Parsed, Parser, RecordError
 from exports.formats.cmep.tables import IDENTIFIERS, SENSUS, STAMP, Unit
+from exports.formats.eights import Flags, Words
 from exports.formats.linearrays import COMMA, LineArrays
 from exports.formats.text import TextLine
-from exports.formats.words import SIZE, Flags, WordArray, changes, numbers_read, span_words
+from exports.formats.words import SIZE, changes, numbers_read, span_words
 
 STAMP_SIZE = 12
 METER = 7  # place of the meter's id in the header
@@ -51,7 +52,7 @@ class Run(NamedTuple):
     among the runs of the file."""
 
     place: int
-    words: tuple[WordArray, WordArray]
+    words: tuple[Words, Words]
     ends: Ints
 
 

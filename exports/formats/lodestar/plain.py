@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from devices.readings import Ints, Masks, Status
+from exports.formats.eights import Flags
 from exports.formats.linearrays import COMMA, LineArrays
 from exports.formats.lodestar.tables import FIRST_RECORD, HEADERS
 from exports.formats.text import TextLine
-from exports.formats.words import Flags, digits_read, numbers_read
+from exports.formats.words import digits_read, numbers_read
 
 CODE_SIZE = 8
 HEADS = len(HEADERS)

@@ -17,16 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from devices.readings import Ints
+from exports.formats.eights import Bytes, Flags, Words as WordArray
 from exports.formats.linearrays import LineArrays
 from exports.formats.rte.parse import Parsed
 from exports.formats.rte.tables import DECIMALS, INTERVAL, NAMES
 from exports.formats.words import (
     POWERS,
     SIZE,
-    Bytes,
-    Flags,
     Found,
-    WordArray,
     WordTable,
     alike,
     changes,

@@ -20,6 +20,7 @@ from devices.longwork import collector_resting
 from devices.readings import Ints, MeterData
 from exports.formats.base import Inventory
 from exports.formats.csvtext import csv_split
+from exports.formats.eights import Flags
 from exports.formats.issues import ReadReport
 from exports.formats.linearrays import LineArrays, line_arrays
 from exports.formats.rte.control import Section
@@ -29,7 +30,6 @@ from exports.formats.rte.parse import Parser, RowError, seq_read
 from exports.formats.rte.plain import TIME, WHO, Kinds, Table, Words, table_of
 from exports.formats.rte.tables import HEADER, NAMES, RTR_ERRORS, RTR_WARNINGS, VERSION
 from exports.formats.text import TextLine
-from exports.formats.words import Flags
 
 FOLDED = {name.lower(): place for place, name in enumerate(NAMES)}
 CONTROL = len(HEADER.columns)  # fields of H, and of T

@@ -11,14 +11,7 @@ from hypothesis import given, settings, strategies as st
 from exports.formats import words as words_module
 from exports.formats.issues import ReadReport
 from exports.formats.linearrays import LineArrays, line_arrays
-from exports.formats.words import (
-    WordTable,
-    alike,
-    changes,
-    digits_read,
-    numbers_read,
-    span_words,
-)
+from exports.formats.words import WordTable, alike, changes, digits_read, numbers_read, span_words
 
 TEXTS = st.lists(st.sampled_from([b"a", b"1", b",", b"\n", b"\r", b"\r\n"]), min_size=1).map(
     b"".join
