@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone
 
 from devices import journal
@@ -165,9 +165,22 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         assert os.WTERMSIG(status) == signal.SIGKILL
+        _locks_await()
         return True
     assert os.waitstatus_to_exitcode(status) == 0
     return False
+
+
+def _locks_await() -> None:
+    """Wait for the locks of others: a database server may learn a little later that they died."""
+    if connection.vendor == "postgresql":
+        key = "classid::bigint::int, objid::bigint::int"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT pg_advisory_lock({key}), pg_advisory_unlock({key}) FROM pg_locks "
+                "WHERE locktype = 'advisory' AND objsubid = 2 AND pid <> pg_backend_pid() "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
 
 
 def _killer(step: int) -> Callable[[str], None]:
