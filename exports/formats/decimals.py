@@ -125,20 +125,3 @@ def plain_cells(counts: Ints) -> Bytes:
     cells["point"] = np.where(rest > 0, POINT, 0)
     cells["part"] = trailing[rest]
     return cells.view(np.uint8).reshape(*counts.shape, _PLAIN.itemsize)
-
-
-def fixed_cells(counts: Ints, point: bool) -> Bytes:
-    """Numbers of 16 characters with zeros in front and four decimals: counts (k, n) as (k, n, 16);
-    the point stands in its place or is left out, then there is a digit more in front."""
-    four = _tables()[0]
-    whole, rest = np.divmod(counts, UNIT)
-    upper, low = np.divmod(whole, UNIT)
-    cells = np.empty((*counts.shape, 16), np.uint8)
-    groups = np.empty((*counts.shape, 4), np.uint32)
-    for place, group in enumerate((upper // UNIT, upper % UNIT, low, rest)):
-        groups[..., place] = four[group]
-    digits = groups.view(np.uint8)
-    if not point:
-        return digits
-    cells[..., :11], cells[..., 11], cells[..., 12:] = digits[..., 1:12], POINT, digits[..., 12:]
-    return cells

@@ -1,8 +1,9 @@
 """Reading a file into the staging tables: every row with what it would do, nothing applied."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, BinaryIO
 
 from django.db import transaction
@@ -96,13 +97,13 @@ def _file_stage(job: ImportJob, table: TextTable | WorkbookTable) -> None:
         return min(99, 100 * table.position // max(job.size, 1))
 
     cell_reader = reader_of(job, catalogues := catalogues_load())
-    chunks = _ahead(map(cell_reader.read, _portions(records)))
     evaluator = Evaluator(job, catalogues, job.moment, STEP, waiting_exist())
     tally = _Tally()
-    for place, chunk in enumerate(chunks):
-        _portion_stage(job, evaluator, chunk, tally, noted)
-        if not place and len(chunk) == PORTION:  # the next ones look at what this one wrote
-            statistics_make(ImportRecord, ImportPlace, ImportStay)
+    with closing(_ahead(map(cell_reader.read, _portions(records)))) as chunks:
+        for place, chunk in enumerate(chunks):
+            _portion_stage(job, evaluator, chunk, tally, noted)
+            if not place and len(chunk) == PORTION:  # the next ones look at what this one wrote
+                statistics_make(ImportRecord, ImportPlace, ImportStay)
     if refusal := tally.refusal():
         staged_clear(job)
         _refuse(job, [*issues, refusal])
@@ -159,8 +160,9 @@ def _portion_stage(
         job_beat(job, progress=progress())
 
 
-def _ahead(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """The chunks, each read while the database is at work on the one before."""
+def _ahead(chunks: Iterator[Chunk]) -> Generator[Chunk, None, None]:
+    """The chunks, each read while the database is at work on the one before. Closed, it reads no
+    more: the file may be closed then."""
     with ThreadPoolExecutor(1, "import-read") as beside:
         coming = beside.submit(next, chunks, None)
         while (chunk := coming.result()) is not None:
